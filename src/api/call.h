@@ -1,0 +1,88 @@
+// A Call is a request that the gate has let through: who, which account, which operation, and the only way to change
+// anything. Only the gate can make one, so a handler that forgot the check does not compile.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "http/http.h"
+#include "security/ledger.h"
+#include "security/policy.h"
+#include "store/db.h"
+
+namespace hf::store {
+class Objects;
+}
+namespace hf::security {
+class Keys;
+}
+namespace hf::fleet {
+class Fleet;
+class Models;
+class Jobs;
+}
+
+namespace hf::api {
+
+// What handlers may use. Owned by app; lives as long as the server.
+struct Site {
+  std::string id;                     // 16 hex digits, made at the first start
+  std::string region = "site-1";
+  std::string version;                // program version and digest
+  os::Clock& clock;
+  os::Random& random;
+  store::Db& db;
+  store::Objects& objects;
+  security::Keys& keys;
+  security::Ledger& ledger;
+  const crypto::SigningKey& signing_key;   // receipts and heads
+  fleet::Fleet& fleet;
+  fleet::Models& models;
+  fleet::Jobs& jobs;
+  std::function<std::string()> status_json;  // for GET /holdfast/v1/status
+};
+
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Site& site() const { return site_; }
+  const security::Identity& who() const { return who_; }
+  const std::string& account() const { return who_.account; }
+  const std::string& action() const { return action_; }      // "s3:PutObject"
+  const std::string& resource() const { return resource_; }  // the ARN that was authorised
+  const std::string& request_id() const { return request_id_; }
+  const http::RequestHead& head() const { return head_; }
+  Micros now() const { return site_.clock.now(); }
+  std::string arn(std::string_view service, std::string_view resource) const;  // arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE
+
+  // Where authorisation depends on data: AccessDenied, with the denial in the ledger, unless allowed.
+  Status may(std::string_view action, std::string_view resource);
+
+  // The mutation and its ledger entry, in one transaction. `detail`: canonical JSON object, or "". An operation marked
+  // Effect::write must commit once when it succeeds (the gate checks).
+  Status commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail = "");
+  // An entry of its own: for data that is read and for inferences. Its index.
+  Result<uint64_t> record(const std::string& detail = "");
+  Status read(const std::function<Status(store::Txn&)>& fn) { return site_.db.read(fn); }
+
+  std::shared_ptr<Call> keep() { return shared_from_this(); }  // for answers that go on after the handler
+
+ private:
+  friend class Gate;
+  Call(Site& site, security::Identity who, std::string action, std::string resource, std::string request_id,
+       http::RequestHead head)
+      : site_(site), who_(std::move(who)), action_(std::move(action)), resource_(std::move(resource)),
+        request_id_(std::move(request_id)), head_(std::move(head)) {}
+  Site& site_;
+  security::Identity who_;
+  std::string action_, resource_, request_id_;
+  http::RequestHead head_;
+  bool committed_ = false;
+};
+
+// Error names follow the service; these are the common ones.
+Error not_found(std::string message);       // ResourceNotFoundException / ResourceNotFound by protocol
+Error invalid(std::string message);         // ValidationException
+
+}  // namespace hf::api

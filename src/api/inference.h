@@ -1,0 +1,49 @@
+// Inference, for every protocol alike: model -> admission -> engine -> receipt -> ledger -> usage.
+// Bedrock Runtime, SageMaker Runtime and OpenAI translate to this and back; none of them talks to the fleet itself.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/call.h"
+#include "fleet/fleet.h"
+
+namespace hf::api {
+
+// What a model id of a request stands for: a deployment ARN, custom model name or ARN, foundation model id, endpoint's
+// model, or the plain registered name. Own account's, or the site's shared ones.
+struct Target {
+  std::string digest;        // model folder
+  std::string name;          // registered name: in receipts
+  std::string arn;
+};
+Result<Target> resolve_model(Call& call, const std::string& model_id);     // ResourceNotFoundException
+
+struct Answer {
+  std::string text;
+  fleet::Finished finished;
+  std::string receipt_id;
+};
+// Blocks until done. The receipt is signed, stored and in the ledger, and usage is counted, before it returns.
+Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest request);
+
+// Streamed: calls on the fleet's thread; must not block. done() or failed() comes last, exactly once, after the receipt
+// is stored. `room` semantics: text() returns false to pause; resume() goes on.
+class StreamListener {
+ public:
+  virtual ~StreamListener() = default;
+  virtual bool text(std::string piece) = 0;
+  virtual void done(const Answer& answer) = 0;     // answer.text is empty
+  virtual void failed(const Error& error) = 0;
+};
+struct StreamHandle {
+  std::string receipt_id;                 // known before the first token: goes into the header
+  std::function<void()> cancel, resume;
+};
+Result<StreamHandle> generate_stream(Call& call, const Target& target, fleet::GenerateRequest request,
+                                     std::shared_ptr<StreamListener> listener);
+
+// Usage rows (tokens, requests) by account, principal, model and day, exactly the engine's counts.
+// The response header that names the receipt: "x-holdfast-receipt".
+
+}  // namespace hf::api

@@ -1,0 +1,35 @@
+// Named threads: each name has a row in ARCHITECTURE.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace hf::os {
+
+// Joins on destruction. `name` is at most 15 characters (the kernel's limit), seen in ps -L and gdb.
+class Thread {
+ public:
+  Thread() = default;
+  Thread(std::string name, std::function<void()> body);
+  Thread(Thread&&) = default;
+  Thread& operator=(Thread&& other);
+  ~Thread() { join(); }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::thread thread_;
+};
+
+struct CpuInfo {
+  std::string model;       // as /proc/cpuinfo says
+  int cores;               // this process may run on
+  bool avx2, avx512, avx512_bf16, avx512_vnni, amx_int8, amx_bf16;  // CPUID and XCR0 both say yes
+};
+CpuInfo cpu_info();
+uint64_t total_memory_bytes();
+
+}  // namespace hf::os

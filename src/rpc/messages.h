@@ -1,0 +1,104 @@
+// What site and worker say to each other: plain data over a socket pair. A frame is
+//   u32le length of what follows | u8 type | u64le request id | u8 number of descriptors | body
+// with the descriptors as SCM_RIGHTS on the frame's first byte. A body is its struct's members in order: integers
+// little-endian fixed width, strings and lists with a u32 count, doubles as their bits. Limits: frame 64 MiB, list
+// 1 << 20, descriptors 64. A frame that does not parse to its last byte ends the connection.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hf::rpc {
+
+struct Hello {                 // worker -> site, first
+  std::string build;           // sha256 of the program file, hex
+  std::string isa;             // "scalar" | "avx2" | "avx512"
+  std::string isolation;       // in plain words: what holds it
+  std::vector<std::string> layers;   // "user namespace", "network namespace", "seccomp", "landlock", ... that hold
+};
+
+struct ModelCard {
+  std::string digest, architecture, chat_format;
+  int64_t parameters = 0, vocabulary = 0, context = 0, layers = 0, width = 0, heads = 0, kv_heads = 0;
+  uint64_t bytes = 0;
+  std::string dtype;
+};
+
+struct Turn {
+  std::string role, text;      // "system" | "user" | "assistant"
+};
+struct Prompt {
+  std::vector<Turn> turns;     // rendered with the model's chat format
+  std::string raw;             // used when turns is empty
+  std::string prefill;         // the start of the answer, part of the input
+};
+
+struct Sampling {
+  double temperature = 0;      // 0: greedy; else (0, 2]
+  double top_p = 1;            // (0, 1]
+  double min_p = 0;            // [0, 1)
+  int32_t top_k = 0;           // 0: all
+  uint64_t seed = 0;
+  int32_t max_tokens = 512;
+  std::vector<std::string> stop;   // at most 16, each at most 256 bytes
+};
+
+struct GenerateRequest {
+  std::string digest;          // model
+  std::string tenant;          // account: fairness and cache keys
+  Prompt prompt;
+  Sampling sampling;
+  std::string salt;            // 16 bytes, for the digests
+};
+
+struct Finished {
+  int64_t input_tokens = 0, output_tokens = 0;
+  std::string stop_reason;     // "end_turn" | "max_tokens" | "stop_sequence" | "cancelled"
+  std::string stop_sequence;
+  std::string input_digest, output_digest, text_digest;   // 32 bytes; sha256(salt || u32le ids), sha256(salt || text)
+  std::string build, isa;
+  int64_t queued_us = 0, first_token_us = 0, total_us = 0;
+};
+
+struct TrainTask {
+  std::map<std::string, std::string> hyperparameters;     // names and ranges: docs/training.md
+  uint64_t seed = 0;
+  int32_t train_files = 0, validation_files = 0;          // so many descriptors follow, in this order, then outputs:
+  std::vector<std::string> outputs;                       // file names; one writable descriptor each
+};
+struct TrainProgress {
+  std::string phase;           // "reading" | "tokenizer" | "training" | "writing"
+  int64_t step = 0, steps = 0, tokens = 0;
+  double loss = 0, validation_loss = -1, learning_rate = 0, tokens_per_second = 0, seconds_left = 0;
+  uint64_t peak_bytes = 0;
+};
+struct TrainDone {
+  int64_t steps = 0, tokens = 0, examples = 0, parameters = 0;
+  double loss = 0, validation_loss = -1, seconds = 0, tokens_per_second = 0;
+  uint64_t peak_bytes = 0;
+  bool stopped = false;        // asked to stop before the last step
+  std::string data_digest;     // sha256 over the training files' bytes, in order
+  std::vector<std::string> files_written;
+};
+
+struct ProbeAttempt {
+  std::string name;            // "dns", "ipv6", "raw socket", "inherited descriptor", "site file", ...
+  std::string tried;           // the call, in words
+  std::string outcome;         // errno's name, or what was got
+  bool refused = false;
+};
+struct ProbeReport {
+  std::vector<ProbeAttempt> attempts;
+  std::map<std::string, int64_t> counters;   // the kernel's: packets out of the namespace, seccomp refusals, ...
+};
+
+struct EngineCounters {
+  int64_t requests = 0, input_tokens = 0, output_tokens = 0, running = 0, queued = 0;
+  int64_t kv_pages = 0, kv_pages_used = 0, batches = 0, preemptions = 0;
+};
+
+}  // namespace hf::rpc

@@ -1,0 +1,52 @@
+// Accounts and keys. Access keys (SigV4) and API keys (Bearer) belong to an identity in an account; the administrator's
+// is made at the first start. Secrets of access keys must be known in clear to verify HMACs, so they lie sealed
+// (AES-256-GCM) under the site's root key; API keys are stored as SHA-256 of the key only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/crypto.h"
+#include "security/policy.h"
+#include "store/db.h"
+
+namespace hf::security {
+
+struct KeyInfo {
+  std::string id;               // AKIA... (access key), or HFAK... (API key)
+  std::string account, name;    // name of the user it belongs to
+  std::string kind;             // "access" | "api"
+  bool administrator = false;
+  bool active = true;
+  Micros created = 0, expires = 0;   // 0: never
+  std::string policy;           // JSON document
+};
+
+class Keys {
+ public:
+  static Result<std::unique_ptr<Keys>> open(store::Db& db, os::Clock& clock, os::Random& random, crypto::Secret root_key);
+  virtual ~Keys() = default;
+  // In the caller's transaction. The secret is given once. Access key: (AKIA id, 40-character secret); API key: the
+  // whole Bearer token "hf-..." as secret.
+  virtual Result<std::pair<KeyInfo, crypto::Secret>> create(store::Txn&, KeyInfo spec) = 0;
+  virtual Status remove(store::Txn&, const std::string& account, const std::string& id) = 0;
+  virtual Result<std::vector<KeyInfo>> list(const std::string& account) = 0;
+  struct Found {
+    Identity identity;
+    crypto::Secret secret;      // access keys only
+  };
+  // nothing: unknown, inactive or expired. Cached; a removal is seen at once.
+  virtual Result<std::optional<Found>> by_access_key(const std::string& access_key_id) = 0;
+  virtual Result<std::optional<Identity>> by_bearer(std::string_view token) = 0;
+
+  virtual Status create_account(store::Txn&, const std::string& account, const std::string& name) = 0;
+  struct Account {
+    std::string id, name;
+    Micros created;
+  };
+  virtual Result<std::vector<Account>> accounts() = 0;
+};
+
+}  // namespace hf::security
