@@ -51,13 +51,14 @@ struct Plan {
   int first_free = 3;                            // above every target
   bool die_with_parent = true;
   bool user_namespace = false;
+  bool new_session = false, append_outputs = false;
   char uid_map[64], gid_map[64];
 };
 
 // What the child tells through the status pipe: where it failed, and errno. Nothing: exec worked.
-enum Step : int { at_parent = 1, at_map, at_descriptors, at_close, at_exec };
-const char* const kSteps[] = {"",       "parent is gone", "map the user", "place descriptors", "close descriptors",
-                              "execute"};
+enum Step : int { at_parent = 1, at_map, at_session, at_descriptors, at_close, at_exec };
+const char* const kSteps[] = {
+    "", "parent is gone", "map the user", "new session", "place descriptors", "close descriptors", "execute"};
 struct Report {
   int step, number;
 };
@@ -105,6 +106,7 @@ void child_signals() {
       child_fail(status, at_map);
     }
   }
+  if (plan.new_session && setsid() < 0) child_fail(status, at_session);
   // First all to numbers above every target, then down: no copy can overwrite one that is still to be copied.
   for (size_t i = 0; i < plan.descriptors.size(); ++i) {
     plan.moved[i] = fcntl(plan.descriptors[i].first, F_DUPFD_CLOEXEC, plan.first_free);
@@ -122,6 +124,10 @@ void child_signals() {
   for (int n = 0; n < 3; ++n) {
     if (!taken[n] && null != n && dup2(null, n) < 0) child_fail(status, at_descriptors);
     if (!taken[n] && null == n && fcntl(n, F_SETFD, 0) != 0) child_fail(status, at_descriptors);
+  }
+  for (int n = 1; n < 3 && plan.append_outputs; ++n) {
+    const int flags = fcntl(n, F_GETFL);
+    if (flags < 0 || fcntl(n, F_SETFL, flags | O_APPEND) != 0) child_fail(status, at_descriptors);
   }
   execve(plan.program, plan.argv.data(), plan.envp.data());
   child_fail(status, at_exec);
@@ -203,7 +209,7 @@ class RealChild final : public Child {
   ~RealChild() override {
     {
       std::lock_guard hold(mutex_);
-      if (!status_) {
+      if (!status_ && !detached_) {
         signal_locked(SIGKILL);
         int status = 0;
         while (waitpid(started_.pid, &status, 0) < 0 && errno == EINTR) {
@@ -222,6 +228,7 @@ class RealChild final : public Child {
   // PR_SET_PDEATHSIG fires when the *thread* that made the child ends, not the process. So each child has a thread that
   // lives exactly as long as this object.
   Status launch(Plan& plan, bool namespaces) {
+    dies_with_parent_ = plan.die_with_parent;
     std::optional<Result<Started>> result;
     keeper_ = Thread("child-keeper", [&, this] {
       auto r = start(plan, namespaces);
@@ -267,6 +274,12 @@ class RealChild final : public Child {
     return status;
   }
 
+  void detach() override {
+    check(!dies_with_parent_, "detach of a child that dies with its parent");
+    std::lock_guard hold(mutex_);
+    detached_ = true;
+  }
+
   bool namespaces() const override { return started_.namespaces; }
 
  private:
@@ -277,7 +290,7 @@ class RealChild final : public Child {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<int> status_;
-  bool done_ = false;
+  bool done_ = false, detached_ = false, dies_with_parent_ = false;
   Started started_;
   Thread keeper_;
 };
@@ -319,6 +332,8 @@ Result<std::unique_ptr<Child>> spawn(const Spawn& spec) {
   plan.moved.resize(plan.descriptors.size());
   for (auto [ours, theirs] : plan.descriptors) plan.first_free = std::max(plan.first_free, theirs + 1);
   plan.die_with_parent = spec.die_with_parent;
+  plan.new_session = spec.new_session;
+  plan.append_outputs = spec.append_outputs;
   std::snprintf(plan.uid_map, sizeof plan.uid_map, "%u %u 1", geteuid(), geteuid());
   std::snprintf(plan.gid_map, sizeof plan.gid_map, "%u %u 1", getegid(), getegid());
   auto child = std::make_unique<RealChild>();

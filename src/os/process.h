@@ -39,6 +39,8 @@ struct Spawn {
                                 // The child is then process 1 of its own: signals that it has no handler for are
                                 // ignored, except SIGKILL
   bool die_with_parent = true;  // SIGKILL when this process ends, however it ends
+  bool new_session = false;     // setsid: no terminal, and no signal of ours
+  bool append_outputs = false;  // O_APPEND on descriptors 1 and 2
 };
 
 class Child {
@@ -48,6 +50,7 @@ class Child {
   virtual void kill(int signal) = 0;
   // Waits at most timeout_ms (-1: for ever). Exit status as in waitpid, or nothing while it still runs.
   virtual Result<int> wait(int timeout_ms) = 0;  // Code::unavailable: still running
+  virtual void detach() = 0;                     // the child outlives this object: needs die_with_parent = false
   virtual bool namespaces() const = 0;           // new_namespaces was asked for and granted
 };
 

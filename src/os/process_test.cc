@@ -104,6 +104,31 @@ TEST(Spawn, DestructionKillsAndReaps) {
   EXPECT_EQ(errno, ESRCH);
 }
 
+TEST(Spawn, ADetachedChildLivesOnInASessionOfItsOwnAndAppends) {
+  const std::string log = testing::TempDir() + "hf_detached_" + std::to_string(getpid());
+  Fd out(::open(log.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  Spawn spec;
+  spec.program = "/bin/sh";
+  spec.environment = {"PATH=/usr/bin:/bin"};
+  spec.arguments = {"-c", "cat /proc/self/stat; cat"};
+  auto input = socket_pair();
+  spec.descriptors = {{input->second.get(), 0}, {out.get(), 1}, {out.get(), 2}};
+  spec.new_session = spec.append_outputs = true;
+  spec.die_with_parent = false;
+  auto child = spawn(spec);
+  ASSERT_TRUE(child.ok()) << child.error().message;
+  const pid_t pid = (*child)->pid();
+  input->second = Fd();
+  (*child)->detach();
+  child->reset();
+  EXPECT_EQ(::kill(pid, 0), 0);
+  EXPECT_NE(fcntl(out.get(), F_GETFL) & O_APPEND, 0);
+  EXPECT_EQ(getsid(pid), pid);
+  input->first = Fd();  // its cat ends, so it ends
+  EXPECT_EQ(waitpid(pid, nullptr, 0), pid);
+  ASSERT_EQ(::unlink(log.c_str()), 0);
+}
+
 TEST(Spawn, OutlivesTheThreadThatMadeItAndDiesWithTheProcess) {
   Spawn spec;
   spec.program = "/bin/sleep";
