@@ -34,6 +34,8 @@ struct Spawn {
   std::vector<std::pair<int, int>> descriptors;   // {ours, number in the child}; all others are closed
   bool new_namespaces = false;  // user, net, pid, ipc, mount, uts: where the kernel allows it; says so in Child
   bool die_with_parent = true;
+  bool new_session = false;     // setsid: no terminal, and no signal of ours
+  bool append_outputs = false;  // O_APPEND on descriptors 1 and 2
 };
 
 class Child {
@@ -43,6 +45,7 @@ class Child {
   virtual void kill(int signal) = 0;
   // Waits at most timeout_ms (-1: for ever). Exit status as in waitpid, or nothing while it still runs.
   virtual Result<int> wait(int timeout_ms) = 0;   // Code::unavailable: still running
+  virtual void detach() = 0;                      // the child outlives this object
   virtual bool namespaces() const = 0;            // new_namespaces was asked for and granted
 };
 
