@@ -44,8 +44,8 @@ class FleetImpl final : public Fleet {
   Result<uint64_t> generate(const GenerateRequest& request, std::shared_ptr<Sink> sink) override {
     return serving_.generate(request, std::move(sink));
   }
-  void cancel(uint64_t id) override { serving_.tell(rpc::Type::cancel, id); }
-  void resume(uint64_t id) override { serving_.tell(rpc::Type::resume, id); }
+  void cancel(uint64_t id) override { serving_.cancel(id); }
+  void resume(uint64_t id) override { serving_.resume(id); }
   Status_ status() override { return serving_.status(); }
 
   Result<ModelCard> inspect(const std::string& digest) override {

@@ -1,6 +1,7 @@
 #include "fleet/serving.h"
 
 #include <chrono>
+#include <utility>
 
 namespace hf::fleet {
 namespace {
@@ -148,7 +149,7 @@ Status Serving::dispatch(rpc::Channel& channel, rpc::Frame frame) {
   }
   if (frame.type == rpc::Type::text) {
     auto text = TRY(rpc::decode<rpc::Text>(frame.body));
-    if (!task.sink->text(std::move(text.piece))) return channel.send(rpc::Type::pause, frame.id);
+    if (!task.sink->text(std::move(text.piece))) return pause(channel, frame.id, task.resumes);
     return {};
   }
   if (!is_last(frame.type)) return {};
@@ -158,6 +159,17 @@ Status Serving::dispatch(rpc::Channel& channel, rpc::Frame frame) {
     sink->failed(finished.error());
   });
   return {};
+}
+
+Status Serving::pause(rpc::Channel& channel, uint64_t id, uint64_t resumes_before) {
+  std::lock_guard in_order(pausing_);
+  {
+    std::lock_guard lock(mutex_);
+    auto at = tasks_.find(id);
+    if (at == tasks_.end() || at->second.resumes != resumes_before || at->second.paused) return {};
+    at->second.paused = true;
+  }
+  return channel.send(rpc::Type::pause, id);
 }
 
 void Serving::fail_all(const Error& error) {
@@ -221,7 +233,7 @@ Result<rpc::Frame> Serving::call(rpc::Type type, std::string body, const std::ve
     std::lock_guard lock(mutex_);
     id = next_id_++;
   }
-  TRY(submit(type, id, body, descriptors, Task{nullptr, reply, loads}));
+  TRY(submit(type, id, body, descriptors, Task{.reply = reply, .loads = loads}));
   auto frame = reply->wait(timeout_ms);
   if (!frame.ok()) {
     std::lock_guard lock(mutex_);
@@ -272,17 +284,32 @@ Result<uint64_t> Serving::generate(const GenerateRequest& request, std::shared_p
     std::lock_guard lock(mutex_);
     id = next_id_++;
   }
-  TRY(submit(rpc::Type::generate, id, rpc::encode(request), {}, Task{std::move(sink), nullptr, {}}));
+  TRY(submit(rpc::Type::generate, id, rpc::encode(request), {}, Task{.sink = std::move(sink)}));
   return id;
 }
 
-void Serving::tell(rpc::Type type, uint64_t id) {
+// The sends' errors: a worker that is gone has failed the task already.
+void Serving::cancel(uint64_t id) {
   std::shared_ptr<rpc::Channel> channel;
   {
     std::lock_guard lock(mutex_);
     if (tasks_.contains(id)) channel = channel_;
   }
-  if (channel) (void)channel->send(type, id);   // a worker that is gone has failed the task already
+  if (channel) (void)channel->send(rpc::Type::cancel, id);
+}
+
+void Serving::resume(uint64_t id) {
+  std::lock_guard in_order(pausing_);
+  std::shared_ptr<rpc::Channel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    auto at = tasks_.find(id);
+    if (at == tasks_.end()) return;
+    ++at->second.resumes;
+    if (!std::exchange(at->second.paused, false)) return;
+    channel = channel_;
+  }
+  if (channel) (void)channel->send(rpc::Type::resume, id);
 }
 
 Fleet::Status_ Serving::status() {

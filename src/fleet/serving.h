@@ -29,7 +29,8 @@ class Serving {
   Status unload(const std::string& digest);
   Result<int64_t> count(const std::string& digest, const rpc::Prompt& prompt);
   Result<uint64_t> generate(const GenerateRequest& request, std::shared_ptr<Sink> sink);
-  void tell(rpc::Type type, uint64_t id);   // cancel, resume: nothing happens where the task is over
+  void cancel(uint64_t id);   // as resume: nothing happens where the task is over
+  void resume(uint64_t id);
   Fleet::Status_ status();
 
  private:
@@ -42,9 +43,11 @@ class Serving {
     Result<rpc::Frame> wait(int timeout_ms);
   };
   struct Task {
-    std::shared_ptr<Sink> sink;     // of a generate; else
-    std::shared_ptr<Reply> reply;
-    std::string loads;              // digest, of a load
+    std::shared_ptr<Sink> sink = nullptr;   // of a generate; else
+    std::shared_ptr<Reply> reply = nullptr;
+    std::string loads = {};              // digest, of a load
+    uint64_t resumes = 0;           // resume()s so far: one that comes while text() still runs must not be lost
+    bool paused = false;            // the worker was told so
   };
 
   void run();
@@ -52,6 +55,7 @@ class Serving {
   Status reload(rpc::Channel& channel);
   Status read_events(rpc::Channel& channel);  // until the worker ends
   Status dispatch(rpc::Channel& channel, rpc::Frame frame);
+  Status pause(rpc::Channel& channel, uint64_t id, uint64_t resumes_before);
   void fail_all(const Error& error);
   Result<std::shared_ptr<rpc::Channel>> ready_channel();   // waits while a worker is being started
   Result<rpc::Frame> call(rpc::Type type, std::string body, const std::vector<int>& descriptors, int timeout_ms,
@@ -65,6 +69,8 @@ class Serving {
 
   std::mutex loading_;          // one load or unload at a time; taken before mutex_
   std::set<std::string> verified_;   // hashed since the start; guarded by loading_
+
+  std::mutex pausing_;   // pauses and resumes leave in the order in which they were decided; taken before mutex_
 
   std::mutex mutex_;
   std::condition_variable changed_;
