@@ -25,7 +25,7 @@ class Gzip {
 
   Status write(std::string_view data, bool last = false) {
     z_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-    z_.avail_in = static_cast<uInt>(data.size());   // at most kStep
+    z_.avail_in = static_cast<uInt>(data.size());  // at most kStep
     int rc = Z_OK;
     do {
       z_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
@@ -66,7 +66,10 @@ std::array<char, kBlock> header(const std::string& name, uint64_t size) {
   octal(&h[136], 11, 0);
   std::memset(&h[148], ' ', 8);
   h[156] = '0';
-  std::memcpy(&h[257], "ustar\0" "00", 8);
+  std::memcpy(&h[257],
+              "ustar\0"
+              "00",
+              8);
   uint64_t sum = 0;
   for (char c : h) sum += static_cast<unsigned char>(c);
   octal(&h[148], 6, sum);

@@ -9,7 +9,7 @@ namespace hf::fleet {
 
 class Backoff {
  public:
-  static constexpr int64_t kHealthyUs = 10'000'000;   // a life this long forgives what was before
+  static constexpr int64_t kHealthyUs = 10'000'000;  // a life this long forgives what was before
   static constexpr int64_t kFirstUs = 100'000;
   static constexpr int64_t kLongestUs = 10'000'000;
 

@@ -1,5 +1,6 @@
 // The threads on which answers end ("hf-finish-N"): what comes after the last token waits for a commit, and the reader
-// of a worker must not. The queue holds at most one entry for each running request, so the fleet's queue limit bounds it.
+// of a worker must not. The queue holds at most one entry for each running request, so the fleet's queue limit bounds
+// it.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +16,7 @@ namespace hf::fleet {
 class Finisher {
  public:
   explicit Finisher(int threads);
-  ~Finisher();   // runs what is queued, then joins
+  ~Finisher();  // runs what is queued, then joins
   void post(std::function<void()> work);
 
  private:

@@ -9,15 +9,15 @@ namespace {
 
 constexpr int kInspectMs = 600'000;
 constexpr int kProbeMs = 60'000;
-constexpr int kFinishThreads = 4;   // each waits for a commit; the store groups what waits together
+constexpr int kFinishThreads = 4;  // each waits for a commit; the store groups what waits together
 
 // One training: a worker of its own and the thread that reads it.
 struct TrainRun {
   WorkerProcess worker;
   std::shared_ptr<TrainSink> sink;
   std::shared_ptr<Models::Draft> output;
-  bool over = false;   // guarded by the fleet's mutex
-  os::Thread thread;   // last: joined before the rest goes
+  bool over = false;  // guarded by the fleet's mutex
+  os::Thread thread;  // last: joined before the rest goes
 };
 
 class FleetImpl final : public Fleet {
@@ -80,14 +80,14 @@ class FleetImpl final : public Fleet {
   }
 
  private:
-  static constexpr uint64_t kTask = 1;   // a training is its worker's only task
+  static constexpr uint64_t kTask = 1;  // a training is its worker's only task
   void read_training(TrainRun& run);
   Result<rpc::TrainDone> training_events(TrainRun& run);
   void reap();
 
   Models& models_;
   const FleetOptions options_;
-  Finisher finisher_;    // before serving_: its last requests end here
+  Finisher finisher_;  // before serving_: its last requests end here
   Serving serving_;
   std::mutex one_shot_;  // one inspection or probe at a time: each is a process with a model in memory
   std::mutex mutex_;
@@ -129,7 +129,8 @@ Result<uint64_t> FleetImpl::train(Training training, std::shared_ptr<TrainSink> 
   const uint64_t id = next_training_++;
   TrainRun& reference = *run;
   trainings_[id] = std::move(run);
-  reference.thread = os::Thread("hf-fleet-" + std::to_string(id % 100000), [this, &reference] { read_training(reference); });
+  reference.thread =
+      os::Thread("hf-fleet-" + std::to_string(id % 100000), [this, &reference] { read_training(reference); });
   return id;
 }
 
@@ -146,7 +147,7 @@ Result<rpc::TrainDone> FleetImpl::training_events(TrainRun& run) {
 
 void FleetImpl::read_training(TrainRun& run) {
   auto done = training_events(run);
-  run.worker.child->kill(SIGKILL);   // its one task is over; its memory goes now, not at the next training
+  run.worker.child->kill(SIGKILL);  // its one task is over; its memory goes now, not at the next training
   if (done.ok()) {
     run.sink->done(*done);
   } else {

@@ -203,7 +203,7 @@ TEST_F(FleetTest, CancelEndsARequest) {
   sink->wait_pieces(1);
   fleet_->cancel(id);
   EXPECT_EQ(sink->wait()->stop_reason, "cancelled");
-  fleet_->cancel(id);   // over: nothing happens
+  fleet_->cancel(id);  // over: nothing happens
   EXPECT_TRUE(generate("say ok")->wait().ok());
 }
 
@@ -212,7 +212,7 @@ TEST_F(FleetTest, ASinkWithoutRoomPausesTheWorker) {
   auto sink = generate("step 5", &id, true);
   for (int i = 1; i <= 5; ++i) {
     sink->wait_pieces(i);
-    while (fleet_->status().counters.preemptions < i) std::this_thread::yield();   // the test worker's count of pauses
+    while (fleet_->status().counters.preemptions < i) std::this_thread::yield();  // the test worker's count of pauses
     fleet_->resume(id);
   }
   auto finished = sink->wait();
@@ -226,7 +226,7 @@ TEST_F(FleetTest, AResumeThatIsQuickerThanThePauseIsNotLost) {
     Collect collect;
     bool text(std::string piece) override {
       (void)collect.text(std::move(piece));
-      fleet->resume(1);   // room came while text() ran
+      fleet->resume(1);  // room came while text() ran
       return false;
     }
     void done(const Finished& f) override { collect.done(f); }
@@ -264,7 +264,8 @@ TEST_F(FleetTest, AModelThatIsNoneIsRefusedAndACorruptOneNamed) {
   EXPECT_THAT(fleet_->inspect(bad).error().message, testing::HasSubstr("not a model"));
   const std::string good = model("good");
   EXPECT_EQ(fleet_->inspect(good)->architecture, "good");
-  ASSERT_TRUE((*os::real_fs().open(folder_ + "/" + good + "/model.safetensors", os::Open::write))->write_at(0, "W").ok());
+  ASSERT_TRUE(
+      (*os::real_fs().open(folder_ + "/" + good + "/model.safetensors", os::Open::write))->write_at(0, "W").ok());
   auto corrupt = fleet_->load(good);
   EXPECT_EQ(corrupt.error().code, Code::corrupt);
   EXPECT_THAT(corrupt.error().message, testing::HasSubstr("model.safetensors"));

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kManifest = "MANIFEST";
 constexpr const char* kDraftPrefix = ".draft-";
-constexpr size_t kManifestLimit = size_t{1} << 20;   // 4,096 names of at most 255 bytes fit
+constexpr size_t kManifestLimit = size_t{1} << 20;  // 4,096 names of at most 255 bytes fit
 constexpr size_t kMaxFiles = 4096;
 constexpr size_t kStep = size_t{1} << 20;
 
@@ -35,8 +35,8 @@ Status check_digest(const std::string& digest) {
                       return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
                     });
   if (good) return {};
-  return fail(Code::invalid, "a model's digest is 64 lower-case hex digits; found " + std::to_string(digest.size()) +
-                                 " characters");
+  return fail(Code::invalid,
+              "a model's digest is 64 lower-case hex digits; found " + std::to_string(digest.size()) + " characters");
 }
 
 struct Hashed {
@@ -159,7 +159,7 @@ class DraftImpl final : public Models::Draft {
   Result<std::string> seal() override {
     check(!sealed_, "seal() on a sealed draft");
     std::string manifest;
-    for (const std::string& name : TRY(models_.fs_.list(path_))) {   // sorted
+    for (const std::string& name : TRY(models_.fs_.list(path_))) {  // sorted
       auto file = TRY(models_.fs_.open(path_ + "/" + name, os::Open::write));
       TRY(file->sync());
       const Hashed hashed = TRY(hash_file(*file));
@@ -168,11 +168,11 @@ class DraftImpl final : public Models::Draft {
     if (manifest.empty()) return fail(Code::invalid, "a model needs at least one file");
     const std::string digest = crypto::sha256_hex(manifest);
     os::Fs& fs = models_.fs_;
-    if (fs.exists(models_.path(digest))) return digest;   // the destructor drops this copy
+    if (fs.exists(models_.path(digest))) return digest;  // the destructor drops this copy
     TRY(fs.write_file_atomic(path_ + "/" + kManifest, manifest));
     TRY(fs.sync_dir(path_));
     if (Status named = fs.rename(path_, models_.path(digest)); !named.ok()) {
-      if (fs.exists(models_.path(digest))) return digest;   // another draft with the same content was quicker
+      if (fs.exists(models_.path(digest))) return digest;  // another draft with the same content was quicker
       return named.error();
     }
     sealed_ = true;

@@ -16,9 +16,18 @@ constexpr const char* kArtifacts = "artifact";
 constexpr int64_t kPage = 1000;
 
 json::object card_json(const rpc::ModelCard& c) {
-  return {{"digest", c.digest}, {"architecture", c.architecture}, {"chat_format", c.chat_format},
-          {"parameters", c.parameters}, {"vocabulary", c.vocabulary}, {"context", c.context}, {"layers", c.layers},
-          {"width", c.width}, {"heads", c.heads}, {"kv_heads", c.kv_heads}, {"bytes", c.bytes}, {"dtype", c.dtype}};
+  return {{"digest", c.digest},
+          {"architecture", c.architecture},
+          {"chat_format", c.chat_format},
+          {"parameters", c.parameters},
+          {"vocabulary", c.vocabulary},
+          {"context", c.context},
+          {"layers", c.layers},
+          {"width", c.width},
+          {"heads", c.heads},
+          {"kv_heads", c.kv_heads},
+          {"bytes", c.bytes},
+          {"dtype", c.dtype}};
 }
 
 rpc::ModelCard card_of(const JsonFields& f) {
@@ -39,9 +48,15 @@ rpc::ModelCard card_of(const JsonFields& f) {
 }
 
 json::object lineage_json(const Lineage& l) {
-  return {{"training_job", l.training_job}, {"data_digest", l.data_digest}, {"data", json::value_from(l.data)},
-          {"code_version", l.code_version}, {"isa", l.isa}, {"hyperparameters", json::value_from(l.hyperparameters)},
-          {"seed", std::to_string(l.seed)}, {"metrics", json::value_from(l.metrics)}, {"stopped", l.stopped},
+  return {{"training_job", l.training_job},
+          {"data_digest", l.data_digest},
+          {"data", json::value_from(l.data)},
+          {"code_version", l.code_version},
+          {"isa", l.isa},
+          {"hyperparameters", json::value_from(l.hyperparameters)},
+          {"seed", std::to_string(l.seed)},
+          {"metrics", json::value_from(l.metrics)},
+          {"stopped", l.stopped},
           {"imported_from", l.imported_from}};
 }
 
@@ -79,9 +94,15 @@ store::Record record(const char* kind, std::string account, std::string name, Mi
 }  // namespace
 
 std::string to_json(const Model& m) {
-  return json::serialize(json::object{{"account", m.account}, {"name", m.name}, {"id", m.id}, {"arn", m.arn},
-                                      {"digest", m.digest}, {"card", card_json(m.card)}, {"source", m.source},
-                                      {"shared", m.shared}, {"created", m.created},
+  return json::serialize(json::object{{"account", m.account},
+                                      {"name", m.name},
+                                      {"id", m.id},
+                                      {"arn", m.arn},
+                                      {"digest", m.digest},
+                                      {"card", card_json(m.card)},
+                                      {"source", m.source},
+                                      {"shared", m.shared},
+                                      {"created", m.created},
                                       {"lineage", lineage_json(m.lineage)}});
 }
 
@@ -103,11 +124,11 @@ Result<Model> model_from_json(std::string_view text) {
 
 Status register_model(store::Txn& txn, const Model& model) {
   TRY(store::insert_record(txn, record(kModels, model.account, model.name, model.created, to_json(model))));
-  TRY(store::insert_record(txn, record(kIds, model.account, model.id, model.created,
-                                       json::serialize(json::object{{"name", model.name}}))));
+  TRY(store::insert_record(
+      txn, record(kIds, model.account, model.id, model.created, json::serialize(json::object{{"name", model.name}}))));
   if (!model.shared) return {};
-  return store::insert_record(txn, record(kShared, "", model.name, model.created,
-                                          json::serialize(json::object{{"account", model.account}})));
+  return store::insert_record(
+      txn, record(kShared, "", model.name, model.created, json::serialize(json::object{{"account", model.account}})));
 }
 
 Result<std::optional<Model>> find_model(store::Txn& txn, const std::string& account, const std::string& name) {
@@ -158,18 +179,20 @@ std::string model_arn(const Model& m, const std::string& region) {
 }
 
 std::string new_model_id(os::Random& random) {
-  static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";   // 32: no bias from a byte
+  static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";  // 32: no bias from a byte
   std::string out = random.bytes(12);
   for (char& c : out) c = kAlphabet[static_cast<unsigned char>(c) % 32];
   return out;
 }
 
 Status put_artifact(store::Txn& txn, const Artifact& a) {
-  return store::put_record(
-      txn, record(kArtifacts, a.account, a.bucket + "/" + a.key, 0,
-                  json::serialize(json::object{{"account", a.account}, {"bucket", a.bucket}, {"key", a.key},
-                                               {"digest", a.digest}, {"etags", json::value_from(a.etags)},
-                                               {"training_job", a.training_job}})));
+  return store::put_record(txn, record(kArtifacts, a.account, a.bucket + "/" + a.key, 0,
+                                       json::serialize(json::object{{"account", a.account},
+                                                                    {"bucket", a.bucket},
+                                                                    {"key", a.key},
+                                                                    {"digest", a.digest},
+                                                                    {"etags", json::value_from(a.etags)},
+                                                                    {"training_job", a.training_job}})));
 }
 
 Result<std::optional<Artifact>> find_artifact(store::Txn& txn, const std::string& account, const std::string& bucket,

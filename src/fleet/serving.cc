@@ -6,11 +6,11 @@
 namespace hf::fleet {
 namespace {
 
-constexpr int kReadyMs = 30'000;        // how long a request waits for a worker that is being started
-constexpr int kLoadMs = 600'000;        // reading a model of many GiB from a slow disk
+constexpr int kReadyMs = 30'000;  // how long a request waits for a worker that is being started
+constexpr int kLoadMs = 600'000;  // reading a model of many GiB from a slow disk
 constexpr int kCountMs = 60'000;
 constexpr int kStatusMs = 1'000;
-constexpr int kStrikes = 3;             // a model that ends the worker at load so often is left out
+constexpr int kStrikes = 3;  // a model that ends the worker at load so often is left out
 
 }  // namespace
 
@@ -45,7 +45,7 @@ Serving::~Serving() {
 Status Serving::start() {
   thread_ = os::Thread("hf-fleet-0", [this] { run(); });
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return ready_ || last_error_.has_value(); });   // start_worker has its own limit
+  changed_.wait(lock, [this] { return ready_ || last_error_.has_value(); });  // start_worker has its own limit
   if (!ready_) return *last_error_;
   return {};
 }
@@ -107,7 +107,7 @@ Status Serving::reload(rpc::Channel& channel) {
       if (loaded.ok()) {
         strikes_.erase(digest);
       } else {
-        loaded_.erase(digest);   // a load() says why
+        loaded_.erase(digest);  // a load() says why
       }
       return {};
     }();
@@ -134,14 +134,15 @@ Status Serving::dispatch(rpc::Channel& channel, rpc::Frame frame) {
   {
     std::lock_guard lock(mutex_);
     auto at = tasks_.find(frame.id);
-    if (at == tasks_.end()) return {};   // a call that no longer waits
+    if (at == tasks_.end()) return {};  // a call that no longer waits
     task = at->second;
     if (is_last(frame.type)) {
       if (task.sink) --generating_;
       tasks_.erase(at);
     }
     // Here, not where the load waits: by then another worker may live, which would not have been given the model.
-    if (!task.loads.empty() && frame.type == rpc::Type::card) loaded_[task.loads] = TRY(rpc::decode<ModelCard>(frame.body));
+    if (!task.loads.empty() && frame.type == rpc::Type::card)
+      loaded_[task.loads] = TRY(rpc::decode<ModelCard>(frame.body));
   }
   if (task.reply) {
     if (is_last(frame.type)) task.reply->set(std::move(frame));
@@ -225,8 +226,8 @@ Status Serving::submit(rpc::Type type, uint64_t id, const std::string& body, con
   return sent.error().code == Code::too_large ? sent.error() : worker_ended();
 }
 
-Result<rpc::Frame> Serving::call(rpc::Type type, std::string body, const std::vector<int>& descriptors,
-                                 int timeout_ms, const std::string& loads) {
+Result<rpc::Frame> Serving::call(rpc::Type type, std::string body, const std::vector<int>& descriptors, int timeout_ms,
+                                 const std::string& loads) {
   auto reply = std::make_shared<Reply>();
   uint64_t id;
   {

@@ -22,14 +22,14 @@ namespace hf::fleet {
 class Serving {
  public:
   Serving(os::Clock& clock, Models& models, const FleetOptions& options, Finisher& finisher);
-  ~Serving();   // ends the worker; every request that ran has failed by then
+  ~Serving();  // ends the worker; every request that ran has failed by then
 
-  Status start();   // returns when the first worker said hello, or could not
+  Status start();  // returns when the first worker said hello, or could not
   Result<ModelCard> load(const std::string& digest);
   Status unload(const std::string& digest);
   Result<int64_t> count(const std::string& digest, const rpc::Prompt& prompt);
   Result<uint64_t> generate(const GenerateRequest& request, std::shared_ptr<Sink> sink);
-  void cancel(uint64_t id);   // as resume: nothing happens where the task is over
+  void cancel(uint64_t id);  // as resume: nothing happens where the task is over
   void resume(uint64_t id);
   Fleet::Status_ status();
 
@@ -43,21 +43,21 @@ class Serving {
     Result<rpc::Frame> wait(int timeout_ms);
   };
   struct Task {
-    std::shared_ptr<Sink> sink = nullptr;   // of a generate; else
+    std::shared_ptr<Sink> sink = nullptr;  // of a generate; else
     std::shared_ptr<Reply> reply = nullptr;
-    std::string loads = {};              // digest, of a load
-    uint64_t resumes = 0;           // resume()s so far: one that comes while text() still runs must not be lost
-    bool paused = false;            // the worker was told so
+    std::string loads = {};  // digest, of a load
+    uint64_t resumes = 0;    // resume()s so far: one that comes while text() still runs must not be lost
+    bool paused = false;     // the worker was told so
   };
 
   void run();
-  void run_one();                             // one worker's life
+  void run_one();  // one worker's life
   Status reload(rpc::Channel& channel);
   Status read_events(rpc::Channel& channel);  // until the worker ends
   Status dispatch(rpc::Channel& channel, rpc::Frame frame);
   Status pause(rpc::Channel& channel, uint64_t id, uint64_t resumes_before);
   void fail_all(const Error& error);
-  Result<std::shared_ptr<rpc::Channel>> ready_channel();   // waits while a worker is being started
+  Result<std::shared_ptr<rpc::Channel>> ready_channel();  // waits while a worker is being started
   Result<rpc::Frame> call(rpc::Type type, std::string body, const std::vector<int>& descriptors, int timeout_ms,
                           const std::string& loads = {});
   Status submit(rpc::Type type, uint64_t id, const std::string& body, const std::vector<int>& descriptors, Task task);
@@ -67,16 +67,16 @@ class Serving {
   const FleetOptions options_;
   Finisher& finisher_;
 
-  std::mutex loading_;          // one load or unload at a time; taken before mutex_
-  std::set<std::string> verified_;   // hashed since the start; guarded by loading_
+  std::mutex loading_;              // one load or unload at a time; taken before mutex_
+  std::set<std::string> verified_;  // hashed since the start; guarded by loading_
 
-  std::mutex pausing_;   // pauses and resumes leave in the order in which they were decided; taken before mutex_
+  std::mutex pausing_;  // pauses and resumes leave in the order in which they were decided; taken before mutex_
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false, ready_ = false;
-  std::shared_ptr<rpc::Channel> channel_;    // of the worker that lives, ready or not
-  std::optional<Error> last_error_;          // why there is none
+  std::shared_ptr<rpc::Channel> channel_;  // of the worker that lives, ready or not
+  std::optional<Error> last_error_;        // why there is none
   uint64_t starts_ = 0;
   pid_t pid_ = 0;
   std::string isolation_;

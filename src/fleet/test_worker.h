@@ -9,6 +9,6 @@
 
 namespace hf::fleet {
 
-int test_worker(int argc, char** argv);   // 0 when the site closed the socket
+int test_worker(int argc, char** argv);  // 0 when the site closed the socket
 
 }  // namespace hf::fleet

@@ -1,3 +1,5 @@
+#include "fleet/test_worker.h"
+
 #include <unistd.h>
 
 #include <cstdlib>
@@ -8,7 +10,6 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
-#include "fleet/test_worker.h"
 #include "rpc/channel.h"
 
 namespace hf::fleet {
@@ -43,7 +44,9 @@ class TestWorker {
   void refuse(uint64_t id, const std::string& why) {
     (void)channel_.send_message(Type::failed, id, rpc::to_failed(fail(Code::invalid, why)));
   }
-  void text(uint64_t id, std::string piece) { (void)channel_.send_message(Type::text, id, rpc::Text{std::move(piece)}); }
+  void text(uint64_t id, std::string piece) {
+    (void)channel_.send_message(Type::text, id, rpc::Text{std::move(piece)});
+  }
   void finish(uint64_t id, const char* reason, int64_t tokens) {
     rpc::Finished f;
     f.input_tokens = 3;
@@ -73,17 +76,26 @@ class TestWorker {
   void handle(rpc::Frame& frame) {
     switch (frame.type) {
       case Type::load:
-      case Type::inspect: return load(frame);
-      case Type::unload: (void)channel_.send(Type::unloaded, frame.id); return;
-      case Type::count: (void)channel_.send_message(Type::counted, frame.id, rpc::Counted{42}); return;
-      case Type::generate: return generate(frame);
-      case Type::cancel: return finish(frame.id, "cancelled", 1);
-      case Type::pause: return paused(frame.id);
-      case Type::resume: return resumed(frame.id);
+      case Type::inspect:
+        return load(frame);
+      case Type::unload:
+        (void)channel_.send(Type::unloaded, frame.id);
+        return;
+      case Type::count:
+        (void)channel_.send_message(Type::counted, frame.id, rpc::Counted{42});
+        return;
+      case Type::generate:
+        return generate(frame);
+      case Type::cancel:
+        return finish(frame.id, "cancelled", 1);
+      case Type::pause:
+        return paused(frame.id);
+      case Type::resume:
+        return resumed(frame.id);
       case Type::counters: {
         rpc::EngineCounters c;
         c.requests = requests_;
-        c.preemptions = pauses_;   // no such thing here: the pauses instead
+        c.preemptions = pauses_;  // no such thing here: the pauses instead
         (void)channel_.send_message(Type::counted_all, frame.id, c);
         return;
       }
@@ -93,9 +105,12 @@ class TestWorker {
         (void)channel_.send_message(Type::report, frame.id, report);
         return;
       }
-      case Type::train: return train(frame);
-      case Type::stop: return trained(frame.id, true);
-      default: return;
+      case Type::train:
+        return train(frame);
+      case Type::stop:
+        return trained(frame.id, true);
+      default:
+        return;
     }
   }
 
@@ -145,7 +160,8 @@ class TestWorker {
     for (int32_t i = 0; i < task->train_files; ++i) {
       char buffer[4096];
       off_t at = 0;
-      for (ssize_t n; (n = ::pread(frame.descriptors[static_cast<size_t>(i)].get(), buffer, sizeof buffer, at)) > 0; at += n)
+      for (ssize_t n; (n = ::pread(frame.descriptors[static_cast<size_t>(i)].get(), buffer, sizeof buffer, at)) > 0;
+           at += n)
         hasher.update({buffer, static_cast<size_t>(n)});
     }
     data_digest_ = hex(hasher.finish());
@@ -172,7 +188,7 @@ class TestWorker {
   void trained(uint64_t id, bool stopped) {
     rpc::TrainDone done;
     for (size_t i = 0; i < outputs_.size(); ++i) {
-      if (outputs_[i].find("optimizer") != std::string::npos) continue;   // one that stays empty
+      if (outputs_[i].find("optimizer") != std::string::npos) continue;  // one that stays empty
       const std::string content = outputs_[i] == "config.json" ? "trained" : "content of " + outputs_[i];
       if (::pwrite(fds_[i].get(), content.data(), content.size(), 0) < 0) return refuse(id, "cannot write");
       done.files_written.push_back(outputs_[i]);

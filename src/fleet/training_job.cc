@@ -46,7 +46,8 @@ std::vector<JobAction> TrainingJob::step(Micros now, const JobEvent& event) {
       if (secondary() != "Downloading") return {};
       move(now, "InProgress", "Training", "Training");
       return {JobAction::train};
-    case Kind::trained: return trained(now, event.done);
+    case Kind::trained:
+      return trained(now, event.done);
     case Kind::uploaded:
       artifact_ = event.text;
       if (status_ != "Stopping") {
@@ -58,9 +59,12 @@ std::vector<JobAction> TrainingJob::step(Micros now, const JobEvent& event) {
         end(now, "Stopped", "Stopped", "Stopped; what was learnt by then is in the artifacts");
       }
       return {};
-    case Kind::failed: return fail(now, event.text);
-    case Kind::stop_requested: return ask_to_stop(now, false);
-    case Kind::tick: return tick(now, event.elapsed_us);
+    case Kind::failed:
+      return fail(now, event.text);
+    case Kind::stop_requested:
+      return ask_to_stop(now, false);
+    case Kind::tick:
+      return tick(now, event.elapsed_us);
     case Kind::site_restarted:
       if (queued()) return {};
       return fail(now, "The site was restarted while the job ran; start a new job to train again");
@@ -90,7 +94,7 @@ std::vector<JobAction> TrainingJob::ask_to_stop(Micros now, bool out_of_time) {
   out_of_time_ = out_of_time;
   move(now, "Stopping", "Stopping", out_of_time ? "MaxRuntimeInSeconds is over" : "Stopping the training job");
   if (training) return {JobAction::stop_training};
-  return {};   // between files, or while the artifacts are written: what runs ends by itself
+  return {};  // between files, or while the artifacts are written: what runs ends by itself
 }
 
 std::vector<JobAction> TrainingJob::tick(Micros now, int64_t elapsed_us) {
@@ -142,9 +146,9 @@ std::string TrainingJob::to_json() const {
                           {"output_prefix", spec_.output_prefix},
                           {"compressed", spec_.compressed},
                           {"max_runtime_s", spec_.max_runtime_s}};
-  const json::object done{{"steps", done_.steps},           {"tokens", done_.tokens},
-                          {"examples", done_.examples},     {"parameters", done_.parameters},
-                          {"data_digest", done_.data_digest}, {"stopped", done_.stopped}};
+  const json::object done{
+      {"steps", done_.steps},           {"tokens", done_.tokens},           {"examples", done_.examples},
+      {"parameters", done_.parameters}, {"data_digest", done_.data_digest}, {"stopped", done_.stopped}};
   return json::serialize(json::object{{"spec", spec},
                                       {"status", status_},
                                       {"failure_reason", failure_reason_},

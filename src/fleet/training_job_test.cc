@@ -121,7 +121,7 @@ TEST(TrainingJobTest, TheReasonFitsItsField) {
   TrainingJob j = job();
   j.step(1, {Kind::slot});
   std::string why(1023, 'x');
-  why += "\xc3\xa9 and more";   // the two bytes of one letter lie across the limit
+  why += "\xc3\xa9 and more";  // the two bytes of one letter lie across the limit
   j.step(2, {.kind = Kind::failed, .text = why});
   EXPECT_EQ(j.failure_reason().size(), 1023u);
 }

@@ -8,13 +8,11 @@ namespace hf::fleet {
 namespace {
 
 constexpr int kSocketInChild = 3;
-constexpr int kHelloMs = 30'000;   // a start takes milliseconds; a machine that swaps takes seconds
+constexpr int kHelloMs = 30'000;  // a start takes milliseconds; a machine that swaps takes seconds
 
 }  // namespace
 
-Error worker_ended() {
-  return fail(Code::unavailable, "the worker ended before the answer was complete");
-}
+Error worker_ended() { return fail(Code::unavailable, "the worker ended before the answer was complete"); }
 
 Result<rpc::Frame> receive_within(rpc::Channel& channel, int timeout_ms) {
   if (timeout_ms >= 0) {
@@ -36,21 +34,21 @@ Result<WorkerProcess> start_worker(const FleetOptions& options) {
   os::Spawn spec;
   spec.program = options.program;
   spec.arguments = options.arguments;
-  for (std::string word : {std::string("--socket"), std::to_string(kSocketInChild), std::string("--threads"),
-                           std::to_string(options.threads), std::string("--kv-bytes"),
-                           std::to_string(options.kv_bytes)})
+  for (std::string word :
+       {std::string("--socket"), std::to_string(kSocketInChild), std::string("--threads"),
+        std::to_string(options.threads), std::string("--kv-bytes"), std::to_string(options.kv_bytes)})
     spec.arguments.push_back(std::move(word));
   if (!options.isa.empty()) spec.environment.push_back("HOLDFAST_ISA=" + options.isa);
-  spec.descriptors = {{sockets.second.get(), kSocketInChild}, {2, 2}};   // what it says of its end goes to our log
+  spec.descriptors = {{sockets.second.get(), kSocketInChild}, {2, 2}};  // what it says of its end goes to our log
   spec.new_namespaces = true;
   WorkerProcess worker;
   worker.child = TRY(os::spawn(spec));
-  sockets.second = os::Fd();   // so that its end is seen
+  sockets.second = os::Fd();  // so that its end is seen
   worker.channel = std::make_shared<rpc::Channel>(std::move(sockets.first));
   auto frame = receive_within(*worker.channel, kHelloMs);
-  if (!frame.ok())
-    return fail(Code::unavailable, "the worker did not start: " + frame.error().message);
-  if (frame->type != rpc::Type::hello) return fail(Code::unavailable, "the worker did not start: its first word was no hello");
+  if (!frame.ok()) return fail(Code::unavailable, "the worker did not start: " + frame.error().message);
+  if (frame->type != rpc::Type::hello)
+    return fail(Code::unavailable, "the worker did not start: its first word was no hello");
   worker.hello = TRY(rpc::decode<rpc::Hello>(frame->body));
   return worker;
 }

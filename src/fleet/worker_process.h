@@ -12,8 +12,8 @@
 namespace hf::fleet {
 
 struct WorkerProcess {
-  std::unique_ptr<os::Child> child;         // destroyed: killed and reaped
-  std::shared_ptr<rpc::Channel> channel;    // shared with whoever sends at the time
+  std::unique_ptr<os::Child> child;       // destroyed: killed and reaped
+  std::shared_ptr<rpc::Channel> channel;  // shared with whoever sends at the time
   rpc::Hello hello;
 };
 
@@ -40,6 +40,6 @@ struct OpenModel {
 };
 Result<OpenModel> open_model(Models& models, const std::string& digest);
 
-Error worker_ended();   // Code::unavailable, "the worker ended ..."
+Error worker_ended();  // Code::unavailable, "the worker ended ..."
 
 }  // namespace hf::fleet
