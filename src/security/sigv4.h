@@ -2,6 +2,7 @@
 // Source: AWS General Reference, "Signature Version 4"; the traps in docs/sigv4.md.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,8 +49,11 @@ Result<Claim> parse_claim(const SignedParts& parts);
 struct VerifyOptions {
   Micros now = 0;
   int64_t skew_s = 900;
+  // Services other than S3: compute over the path without "." , ".." and empty segments, as some signers do. Off: a
+  // path is verified as it was sent, so that nobody on the way can put such segments in.
+  bool normalize_path = false;
 };
-// body_sha256_hex is needed for body_hash_absent only. denied with the error's name: SignatureDoesNotMatch,
+// body_sha256_hex is needed for body_hash_absent only; for body_hash it is compared if given (XAmzContentSHA256Mismatch). denied with the error's name: SignatureDoesNotMatch,
 // RequestTimeTooSkewed, AccessDenied (expired presign; a header that must be signed is not). Host/:authority, every
 // x-amz-* header that was sent, and content-md5/x-amz-content-sha256 if sent must be in the signed set (S3's rule for
 // x-amz-*; the others' clients follow it too).
