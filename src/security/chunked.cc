@@ -11,8 +11,8 @@ namespace {
 using namespace sigv4;
 
 constexpr size_t kMaxSizeLine = 256, kMaxTrailerLine = 8 << 10, kMaxTrailers = 32;
-constexpr uint64_t kMaxSignedChunk = 16 << 20;             // held until its signature was checked
-constexpr uint64_t kMaxChunk = uint64_t{5} << 30;          // S3's largest single upload
+constexpr uint64_t kMaxSignedChunk = 16 << 20;     // held until its signature was checked
+constexpr uint64_t kMaxChunk = uint64_t{5} << 30;  // S3's largest single upload
 constexpr std::string_view kSignatureIs = "chunk-signature=", kTrailerSignature = "x-amz-trailer-signature";
 
 Error broken(std::string message) {
@@ -26,9 +26,9 @@ struct ChunkedDecoder::State {
   bool signed_chunks = false, trailer_allowed = false;
   std::string date, scope, previous;  // of the signatures' chain
   crypto::Secret key;
-  std::string line;                   // of a size line or trailer, up to its CRLF
-  uint64_t left = 0;                  // bytes of this chunk still to come
-  std::string held, signature;        // signed: this chunk's bytes and what they must have
+  std::string line;             // of a size line or trailer, up to its CRLF
+  uint64_t left = 0;            // bytes of this chunk still to come
+  std::string held, signature;  // signed: this chunk's bytes and what they must have
   HeaderList trailers;
   std::string trailer_signature;
   Error error;
@@ -70,14 +70,17 @@ Status ChunkedDecoder::State::size_line() {
   if (digits == 0 || digits > 16) return broken("expected a chunk's size in 1 to 16 hex digits");
   left = 0;
   for (char c : text.substr(0, digits)) {
-    int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    int d = c >= '0' && c <= '9'   ? c - '0'
+            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+            : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                   : -1;
     if (d < 0) return broken("expected a chunk's size in hex digits");
     left = left << 4 | static_cast<uint64_t>(d);
   }
   std::string_view extension = text.substr(digits);
   if (left > (signed_chunks ? kMaxSignedChunk : kMaxChunk))
-    return fail(Code::too_large, "EntityTooLarge", "aws-chunked body: a chunk of " + std::to_string(left) +
-                                                       " bytes is over the limit");
+    return fail(Code::too_large, "EntityTooLarge",
+                "aws-chunked body: a chunk of " + std::to_string(left) + " bytes is over the limit");
   if (signed_chunks) {
     if (extension.size() != 1 + kSignatureIs.size() + 64 || extension.substr(1, kSignatureIs.size()) != kSignatureIs)
       return broken("expected ';chunk-signature=' and 64 hex digits after a chunk's size");
@@ -177,8 +180,7 @@ Status ChunkedDecoder::State::step(std::string_view& raw, std::string& out) {
 
 ChunkedDecoder::ChunkedDecoder(const Claim& claim, const crypto::Secret& secret) : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.signed_chunks =
-      claim.mode == PayloadMode::streaming_signed || claim.mode == PayloadMode::streaming_signed_trailer;
+  s.signed_chunks = claim.mode == PayloadMode::streaming_signed || claim.mode == PayloadMode::streaming_signed_trailer;
   s.trailer_allowed = claim.mode != PayloadMode::streaming_signed;
   check(s.signed_chunks || claim.mode == PayloadMode::streaming_unsigned_trailer, "this body is not aws-chunked");
   if (!s.signed_chunks) return;

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <sstream>
+
 #include "security/sigv4_testing.h"
 
 namespace hf::security {
@@ -21,7 +23,11 @@ std::vector<Streamed> streamed() {
   auto vectors = own_vectors();
   for (const auto& v : vectors.at("streaming").as_array()) {
     auto request = own_request(v);
-    Streamed s{text(v.at("name")), *unhex(text(v.at("raw"))), *unhex(text(v.at("decoded"))), {}, *parse_claim(request.parts())};
+    Streamed s{text(v.at("name")),
+               *unhex(text(v.at("raw"))),
+               *unhex(text(v.at("decoded"))),
+               {},
+               *parse_claim(request.parts())};
     for (const auto& t : v.at("trailers").as_array()) s.trailers.emplace_back(text(t.at(0)), text(t.at(1)));
     EXPECT_TRUE(testing::check_request(request, text(vectors.at("secret"))).ok()) << s.name;
     out.push_back(std::move(s));
@@ -83,7 +89,8 @@ TEST(Chunked, NoChangedByteOfASignedBodyIsGivenOut) {
       EXPECT_EQ(s.decoded.rfind(o.bytes, 0), 0u) << s.name << " at " << i;
       EXPECT_FALSE(o.status.ok() && o.done) << s.name << " at " << i;
     }
-    for (size_t n = 0; n < s.raw.size(); ++n) EXPECT_FALSE(decode(s.claim, s.raw.substr(0, n)).done) << s.name << " cut at " << n;
+    for (size_t n = 0; n < s.raw.size(); ++n)
+      EXPECT_FALSE(decode(s.claim, s.raw.substr(0, n)).done) << s.name << " cut at " << n;
     EXPECT_FALSE(decode(s.claim, s.raw + "x").status.ok());
   }
 }
@@ -108,9 +115,9 @@ TEST(Chunked, UnsignedTrailerAsTodaysClientsSendIt) {
 }
 
 TEST(Chunked, BrokenFramesAreRefused) {
-  for (const char* bad : {"g\r\n", "\r\n", ";x\r\n", "-1\r\n", "1;chunk-signature=aa\r\n", "1\r\nab", "1\r\na\n\n", "0\r\na\r\n",
-                          "0\r\n:b\r\n", "0\r\na:1\r\na:2\r\n", "0\r\nx-amz-trailer-signature:a\r\n", "00000000000000001\r\n",
-                          "0\r\na:b\rc\r\n"}) {
+  for (const char* bad : {"g\r\n", "\r\n", ";x\r\n", "-1\r\n", "1;chunk-signature=aa\r\n", "1\r\nab", "1\r\na\n\n",
+                          "0\r\na\r\n", "0\r\n:b\r\n", "0\r\na:1\r\na:2\r\n", "0\r\nx-amz-trailer-signature:a\r\n",
+                          "00000000000000001\r\n", "0\r\na:b\rc\r\n"}) {
     auto o = decode(unsigned_claim(), bad);
     ASSERT_FALSE(o.status.ok()) << bad;
     EXPECT_EQ(o.status.error().name, "IncompleteBody") << bad;
@@ -140,9 +147,9 @@ TEST(Chunked, PropertyAnyChunksAnyCuts) {
     std::string raw, expected;
     for (const auto& c : chunks) {
       if (c.empty()) continue;
-      char size[16];
-      std::snprintf(size, sizeof size, "%zx", c.size());
-      raw += std::string(size) + "\r\n" + c + "\r\n";
+      std::ostringstream size;
+      size << std::hex << c.size();
+      raw += size.str() + "\r\n" + c + "\r\n";
       expected += c;
     }
     raw += "0\r\n\r\n";

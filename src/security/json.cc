@@ -153,8 +153,8 @@ void escape(std::string& out, char c) {
 Result<json::value> parse_json(std::string_view text, size_t limit, std::string_view what) {
   std::string name(what);
   if (text.size() > limit)
-    return fail(Code::too_large, name + ": expected at most " + std::to_string(limit) + " bytes, found " +
-                                     std::to_string(text.size()));
+    return fail(Code::too_large,
+                name + ": expected at most " + std::to_string(limit) + " bytes, found " + std::to_string(text.size()));
   try {
     json::parse_options options;
     options.max_depth = kMaxDepth;

@@ -58,7 +58,8 @@ Result<Statement> parse_statement(const json::value& value) {
   bool effect = false;
   for (const auto& [key, v] : value.get_object()) {
     if (key == "Sid") {
-      if (!v.is_string() || v.get_string().size() > 128) return malformed("Sid: expected a string of at most 128 bytes");
+      if (!v.is_string() || v.get_string().size() > 128)
+        return malformed("Sid: expected a string of at most 128 bytes");
       statement.sid = view(v.get_string());
     } else if (key == "Effect") {
       if (!v.is_string() || (v.get_string() != "Allow" && v.get_string() != "Deny"))
@@ -100,9 +101,7 @@ bool matches(const Statement& statement, std::string_view action, std::string_vi
   return any(statement.actions, action, true) && any(statement.resources, resource, false);
 }
 
-char fold(char c, bool ignore_case) {
-  return ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
+char fold(char c, bool ignore_case) { return ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 }  // namespace
 

@@ -35,8 +35,8 @@ Identity someone(std::vector<std::string> documents) {
 }
 
 std::string document(const std::string& effect, const std::string& action, const std::string& resource) {
-  return R"({"Version":"2012-10-17","Statement":[{"Effect":")" + effect + R"(","Action":")" + action + R"(","Resource":")" +
-         resource + R"("}]})";
+  return R"({"Version":"2012-10-17","Statement":[{"Effect":")" + effect + R"(","Action":")" + action +
+         R"(","Resource":")" + resource + R"("}]})";
 }
 
 TEST(Wildcard, Cases) {
@@ -94,12 +94,14 @@ TEST(Policy, AnAccountEndsAtItsBorder) {
   EXPECT_FALSE(evaluate(who, "sagemaker:CreateModel", "arn:aws:sagemaker:site-1:000000000002:model/m").allowed);
   EXPECT_TRUE(evaluate(who, "bedrock:InvokeModel", "arn:aws:bedrock:site-1::foundation-model/m").allowed);
   who.administrator = true;
-  EXPECT_EQ(evaluate(who, "sagemaker:CreateModel", "arn:aws:sagemaker:site-1:000000000002:model/m").reason, "administrator");
+  EXPECT_EQ(evaluate(who, "sagemaker:CreateModel", "arn:aws:sagemaker:site-1:000000000002:model/m").reason,
+            "administrator");
 }
 
 TEST(Policy, Forms) {
   auto p = parse_policy(R"({"Version":"2012-10-17","Id":"x","Statement":
-      {"Sid":"One","Effect":"Allow","Action":["a:B","c:*"],"Resource":["*","arn:aws:s3:::b"]}})", "p");
+      {"Sid":"One","Effect":"Allow","Action":["a:B","c:*"],"Resource":["*","arn:aws:s3:::b"]}})",
+                        "p");
   ASSERT_TRUE(p.ok()) << p.error().message;
   EXPECT_EQ(p->statements[0].sid, "One");
   EXPECT_EQ(p->statements[0].actions, (std::vector<std::string>{"a:B", "c:*"}));
@@ -117,16 +119,18 @@ TEST(Policy, WhatIsNotEvaluatedIsRefusedByName) {
 }
 
 TEST(Policy, MalformedDocuments) {
-  for (const char* bad : {"", "[]", "{}", "nul", R"({"Version":"2012-10-17"})", R"({"Statement":[]})",
-                          R"({"Version":"2008-10-17","Statement":[]})", R"({"Version":"2012-10-17","Statement":[1]})",
-                          R"({"Version":"2012-10-17","Statement":[{}]})", R"({"Version":"2012-10-17","Statement":[],"More":1})",
-                          R"({"Version":"2012-10-17","Version":"2012-10-17","Statement":[]})"})
+  for (const char* bad :
+       {"", "[]", "{}", "nul", R"({"Version":"2012-10-17"})", R"({"Statement":[]})",
+        R"({"Version":"2008-10-17","Statement":[]})", R"({"Version":"2012-10-17","Statement":[1]})",
+        R"({"Version":"2012-10-17","Statement":[{}]})", R"({"Version":"2012-10-17","Statement":[],"More":1})",
+        R"({"Version":"2012-10-17","Version":"2012-10-17","Statement":[]})"})
     EXPECT_EQ(parse_policy(bad, "p").error().name, "MalformedPolicyDocument") << bad;
-  for (const auto& bad : {document("allow", "*", "*"), document("Allow", "GetObject", "*"), document("Allow", ":x", "*"),
-                          document("Allow", "s3:", "*"), document("Allow", "s3:*", "b/*"), document("Allow", "", "*"),
-                          document("Allow", "s3:*", "arn:aws:s3:::${aws:username}/*")})
+  for (const auto& bad : {document("allow", "*", "*"), document("Allow", "GetObject", "*"),
+                          document("Allow", ":x", "*"), document("Allow", "s3:", "*"), document("Allow", "s3:*", "b/*"),
+                          document("Allow", "", "*"), document("Allow", "s3:*", "arn:aws:s3:::${aws:username}/*")})
     EXPECT_FALSE(parse_policy(bad, "p").ok()) << bad;
-  auto twice = parse_policy(R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}]})", "p");
+  auto twice = parse_policy(
+      R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}]})", "p");
   ASSERT_FALSE(twice.ok());
   EXPECT_NE(twice.error().message.find("'Effect' is there twice"), std::string::npos) << twice.error().message;
   EXPECT_FALSE(parse_policy(std::string(200, '['), "p").ok());
@@ -135,7 +139,9 @@ TEST(Policy, MalformedDocuments) {
 
 // Adding a Deny never grants; removing an Allow never grants; the empty policy denies.
 TEST(Policy, PropertyMonotone) {
-  auto pattern = [](uint8_t b) { return std::vector<std::string>{"*", "s3:*", "s3:Get*", "s3:GetObject", "s?:Put*"}[b % 5]; };
+  auto pattern = [](uint8_t b) {
+    return std::vector<std::string>{"*", "s3:*", "s3:Get*", "s3:GetObject", "s?:Put*"}[b % 5];
+  };
   auto arn = [](uint8_t b) {
     return std::vector<std::string>{"*", "arn:aws:s3:::b*", "arn:aws:s3:::b/k", "arn:aws:s3:::?/k"}[b % 4];
   };
@@ -159,9 +165,11 @@ TEST(Policy, PropertyMonotone) {
 }
 
 TEST(Json, CanonicalFormIsSortedAndAlwaysValid) {
-  auto v = parse_json(R"( {"b" : [1, -2, 18446744073709551615, true, null], "a":{"z":"\u00e9\n\u0001\/\"\\"}} )", 1000, "x");
+  auto v =
+      parse_json(R"( {"b" : [1, -2, 18446744073709551615, true, null], "a":{"z":"\u00e9\n\u0001\/\"\\"}} )", 1000, "x");
   ASSERT_TRUE(v.ok());
-  EXPECT_EQ(canonical_json(*v), "{\"a\":{\"z\":\"\xc3\xa9\\n\\u0001/\\\"\\\\\"},\"b\":[1,-2,18446744073709551615,true,null]}");
+  EXPECT_EQ(canonical_json(*v),
+            "{\"a\":{\"z\":\"\xc3\xa9\\n\\u0001/\\\"\\\\\"},\"b\":[1,-2,18446744073709551615,true,null]}");
   EXPECT_EQ(json_string("a\xff\xc3\xa9\xc3"), "\"a%FF\xc3\xa9%C3\"");
 }
 

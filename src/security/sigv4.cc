@@ -1,5 +1,5 @@
-// Verifying. Everything that a request claims is parsed strictly before a key is looked up; what a signer may do in more
-// than one way (blanks after commas, host or :authority, a value or none) is accepted in each of these ways.
+// Verifying. Everything that a request claims is parsed strictly before a key is looked up; what a signer may do in
+// more than one way (blanks after commas, host or :authority, a value or none) is accepted in each of these ways.
 #include "security/sigv4.h"
 
 #include <algorithm>
@@ -23,9 +23,8 @@ Error bad_query(std::string message) {
 Error mismatch(std::string message) { return fail(Code::denied, "SignatureDoesNotMatch", std::move(message)); }
 
 bool is_lower_hex(std::string_view text, size_t length) {
-  return text.size() == length && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == length &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // Visible ASCII: what a scope's parts and a key's id may be made of.
@@ -144,8 +143,8 @@ Result<Claim> parse_authorization(std::string_view text, const SignedParts& part
 
 using Parameters = std::map<std::string, std::string>;  // the X-Amz-* of presigned requests, decoded
 
-constexpr const char* kPresignNames[] = {"X-Amz-Algorithm",     "X-Amz-Credential",    "X-Amz-Date",
-                                         "X-Amz-Expires",       "X-Amz-SignedHeaders", "X-Amz-Signature",
+constexpr const char* kPresignNames[] = {"X-Amz-Algorithm",      "X-Amz-Credential",    "X-Amz-Date",
+                                         "X-Amz-Expires",        "X-Amz-SignedHeaders", "X-Amz-Signature",
                                          "X-Amz-Security-Token", "X-Amz-Content-Sha256"};
 
 Result<Parameters> presign_parameters(std::string_view query) {
@@ -170,8 +169,8 @@ bool claims_presigned(const Parameters& p) {
 Result<Claim> parse_presigned(const Parameters& p, const SignedParts& parts) {
   Claim claim;
   claim.presigned = true;
-  for (const char* name : {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders",
-                           "X-Amz-Signature"})
+  for (const char* name :
+       {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"})
     if (!p.count(name)) return bad_query(std::string(name) + " is missing");
   if (p.at("X-Amz-Algorithm") != kAlgorithm) return bad_query("X-Amz-Algorithm: expected AWS4-HMAC-SHA256");
   auto as_query = [](Status s) { return s.ok() ? s : Status(bad_query(s.error().message)); };
@@ -189,8 +188,7 @@ Result<Claim> parse_presigned(const Parameters& p, const SignedParts& parts) {
   auto hash = TRY(single_header(*parts.headers, "x-amz-content-sha256"));
   auto in_query = p.find("X-Amz-Content-Sha256");
   if (in_query != p.end()) {
-    if (hash && *hash != in_query->second)
-      return bad_query("X-Amz-Content-Sha256: the header and the query disagree");
+    if (hash && *hash != in_query->second) return bad_query("X-Amz-Content-Sha256: the header and the query disagree");
     hash = in_query->second;
   }
   if (hash) {
@@ -257,8 +255,7 @@ Result<Claim> parse_claim(const SignedParts& parts) {
   if (!authorization || authorization->rfind("AWS4-", 0) != 0)
     return fail(Code::not_found, "the request carries no Signature Version 4");
   std::string prefix = std::string(kAlgorithm) + " ";
-  if (authorization->rfind(prefix, 0) != 0)
-    return incomplete("Authorization: expected the algorithm AWS4-HMAC-SHA256");
+  if (authorization->rfind(prefix, 0) != 0) return incomplete("Authorization: expected the algorithm AWS4-HMAC-SHA256");
   return parse_authorization(*authorization, parts);
 }
 
@@ -269,8 +266,7 @@ Status verify(const SignedParts& parts, const Claim& claim, const crypto::Secret
   std::string canonical = TRY(canonical_request(parts, claim.signed_headers, claim.presigned, claim.service == "s3",
                                                 options.normalize_path, hash));
   crypto::Secret key = signing_key(secret, claim.date, claim.region, claim.service);
-  std::string expected =
-      hex(crypto::hmac_sha256(key.reveal(), string_to_sign(claim.amz_date, claim.scope, canonical)));
+  std::string expected = hex(crypto::hmac_sha256(key.reveal(), string_to_sign(claim.amz_date, claim.scope, canonical)));
   if (!constant_time_equal(expected, claim.signature))
     return mismatch("the signature that was sent is not the one that the request and the key give");
   return check_time(claim, options);  // last: who cannot sign learns nothing of our clock's limits

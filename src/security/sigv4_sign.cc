@@ -33,7 +33,8 @@ void sign(const Credentials& credentials, const std::string& region, const std::
           std::string_view body) {
   std::string date = amz_date(now), scope = date.substr(0, 8) + "/" + region + "/" + service + "/aws4_request";
   set_header(headers, "x-amz-date", date);
-  auto sent = std::find_if(headers.begin(), headers.end(), [](const auto& h) { return h.first == "x-amz-content-sha256"; });
+  auto sent =
+      std::find_if(headers.begin(), headers.end(), [](const auto& h) { return h.first == "x-amz-content-sha256"; });
   std::string hash = sent != headers.end() ? sent->second : crypto::sha256_hex(body);
   set_header(headers, "x-amz-content-sha256", hash);
   if (!credentials.session_token.empty()) set_header(headers, "x-amz-security-token", credentials.session_token);
@@ -72,8 +73,8 @@ std::string presign(const Credentials& credentials, const std::string& region, c
   add("X-Amz-SignedHeaders", "host");
   HeaderList headers;
   SignedParts parts{method, path, whole, authority, &headers};
-  auto canonical = canonical_request(parts, {"host"}, true, service == "s3", false,
-                                     service == "s3" ? kUnsigned : kEmptySha256);
+  auto canonical =
+      canonical_request(parts, {"host"}, true, service == "s3", false, service == "s3" ? kUnsigned : kEmptySha256);
   check(canonical.ok(), "presign() was given a query that is not percent-encoded");
   add("X-Amz-Signature", signature_of(credentials.secret, date, region, service, scope, *canonical));
   return whole;
