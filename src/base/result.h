@@ -92,11 +92,15 @@ class [[nodiscard]] Result<void> {
 using Status = Result<void>;
 
 // auto x = TRY(f());  -- the value, or return the error from the enclosing function (which returns some Result).
-#define TRY(...)                                                                 \
-  (__extension__({                                                               \
-    auto hf_try_result = (__VA_ARGS__);                                          \
-    if (!hf_try_result.ok()) [[unlikely]] return std::move(hf_try_result).error(); \
-    std::move(hf_try_result).value();                                            \
+// The counter keeps the names of nested TRYs apart (-Wshadow).
+#define TRY(...) HF_TRY_NAMED(HF_TRY_JOIN(hf_try_, __COUNTER__), __VA_ARGS__)
+#define HF_TRY_JOIN(a, b) HF_TRY_JOIN_(a, b)
+#define HF_TRY_JOIN_(a, b) a##b
+#define HF_TRY_NAMED(name, ...)                                  \
+  (__extension__({                                               \
+    auto name = (__VA_ARGS__);                                   \
+    if (!name.ok()) [[unlikely]] return std::move(name).error(); \
+    std::move(name).value();                                     \
   }))
 
 }  // namespace hf
