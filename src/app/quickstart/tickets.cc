@@ -42,7 +42,8 @@ class Writer {
     uint64_t groups = rows.size() / 6;
     check(groups > 0 && rows.size() % 6 == 0, "tables have rows in groups of six");
     uint64_t group = dice_.below(groups);
-    return rows[group * 6 + (split_ == Split::held_out ? 5 : dice_.below(5))];
+    rows_.push_back(rows[group * 6 + (split_ == Split::held_out ? 5 : dice_.below(5))]);
+    return rows_.back();
   }
   // In [from, to), of this split.
   uint64_t number(uint64_t from, uint64_t to) {
@@ -63,6 +64,7 @@ class Writer {
   const Product* other_ = nullptr;
   Category category_ = kRepair;
   std::string order_, name_;
+  std::vector<std::string_view> rows_;
 };
 
 std::string Writer::noun(const Product& product, bool with_brand) {
@@ -189,6 +191,7 @@ Ticket Writer::write() {
                    team_for(category, product),
                    callback < 45 ? "yes" : "no",
                    order_};
+  ticket.rows = std::move(rows_);
   return ticket;
 }
 

@@ -36,6 +36,7 @@ using Labels = std::array<std::string, kFields>;  // in the order of kFieldNames
 struct Ticket {
   std::string text;  // about 25 to 75 words
   Labels labels;
+  std::vector<std::string_view> rows;  // of the pattern and value tables it was made of: into the static tables
 };
 
 constexpr bool held_out_row(uint64_t row) { return row % 6 == 5; }
