@@ -34,9 +34,10 @@ std::string hmac_sha256(std::string_view key, std::string_view data);
 std::string hmac_sha1(std::string_view key, std::string_view data);
 
 // CRCs as S3 uses them; state starts at 0 and is what was returned before. Value of the whole = last return.
-uint32_t crc32(uint32_t state, std::string_view data);       // IEEE (zlib)
-uint32_t crc32c(uint32_t state, std::string_view data);      // Castagnoli, RFC 3720
-uint64_t crc64nvme(uint64_t state, std::string_view data);   // NVM Express, reflected 0x9a6c9329ac4bc9b5
+uint32_t crc32(uint32_t state, std::string_view data);            // IEEE (zlib)
+uint32_t crc32c(uint32_t state, std::string_view data);           // Castagnoli, RFC 3720
+uint64_t crc64nvme(uint64_t state, std::string_view data);        // NVM Express, reflected 0x9a6c9329ac4bc9b5
+uint32_t crc32c_by_table(uint32_t state, std::string_view data);  // the slow twin of crc32c
 
 // A secret that is wiped when it goes, and has no way to a log.
 class Secret {
@@ -44,9 +45,11 @@ class Secret {
   Secret() = default;
   explicit Secret(std::string bytes) : bytes_(std::move(bytes)) {}
   Secret(const Secret&) = default;
-  Secret& operator=(const Secret&) = default;
   Secret(Secret&&) = default;
-  Secret& operator=(Secret&&) = default;
+  Secret& operator=(Secret other) noexcept {  // what it held before is wiped with `other`
+    bytes_.swap(other.bytes_);
+    return *this;
+  }
   ~Secret();
   std::string_view reveal() const { return bytes_; }
   bool empty() const { return bytes_.empty(); }
@@ -59,11 +62,11 @@ class Secret {
 class SigningKey {
  public:
   static Result<SigningKey> generate();
-  static Result<SigningKey> from_pem(std::string_view pem);   // PKCS#8
-  std::string to_pem() const;                                  // PKCS#8, unencrypted: goes to a 0600 file only
-  std::string public_pem() const;                              // SubjectPublicKeyInfo
-  std::string public_raw() const;                              // 32 bytes
-  std::string sign(std::string_view message) const;            // 64 bytes
+  static Result<SigningKey> from_pem(std::string_view pem);  // PKCS#8
+  std::string to_pem() const;                                // PKCS#8, unencrypted: goes to a 0600 file only
+  std::string public_pem() const;                            // SubjectPublicKeyInfo
+  std::string public_raw() const;                            // 32 bytes
+  std::string sign(std::string_view message) const;          // 64 bytes
   SigningKey(SigningKey&&) noexcept;
   SigningKey& operator=(SigningKey&&) noexcept;
   ~SigningKey();
@@ -77,7 +80,8 @@ bool verify_ed25519(std::string_view public_raw, std::string_view message, std::
 
 // AES-256-GCM. key 32 bytes, nonce 12 bytes; output is ciphertext || 16-byte tag. open: corrupt if it does not verify.
 std::string aead_seal(std::string_view key, std::string_view nonce, std::string_view plain, std::string_view aad);
-Result<std::string> aead_open(std::string_view key, std::string_view nonce, std::string_view sealed, std::string_view aad);
+Result<std::string> aead_open(std::string_view key, std::string_view nonce, std::string_view sealed,
+                              std::string_view aad);
 
 // X.509 for the site's own authority and server certificate (ECDSA P-256, PEM).
 struct CertificateAndKey {

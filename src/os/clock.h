@@ -12,9 +12,9 @@ namespace hf::os {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Micros now() = 0;                 // wall clock; may jump
-  virtual int64_t monotonic_us() = 0;       // never goes back
-  virtual void sleep_us(int64_t us) = 0;    // the fake one advances itself instead
+  virtual Micros now() = 0;               // wall clock; may jump
+  virtual int64_t monotonic_us() = 0;     // never goes back
+  virtual void sleep_us(int64_t us) = 0;  // the fake one advances itself instead
 };
 
 class Random {

@@ -15,21 +15,23 @@
 namespace hf::os {
 
 enum class Open {
-  read,         // must exist
-  write,        // must exist; reads too
-  create,       // make if absent; reads and writes
-  create_new,   // conflict if it exists; reads and writes
+  read,        // must exist
+  write,       // must exist; reads too
+  create,      // make if absent; reads and writes
+  create_new,  // conflict if it exists; reads and writes
 };
 
 class File {
  public:
-  virtual ~File() = default;  // closes; never syncs
+  virtual ~File() = default;                                                 // closes; never syncs
   virtual Result<size_t> read_at(uint64_t offset, std::span<char> out) = 0;  // short only at the end of the file
   virtual Status write_at(uint64_t offset, std::string_view data) = 0;       // whole or an error
-  virtual Status sync() = 0;  // data and size on stable storage. After a failure the file must not be trusted or retried
+  virtual Status
+  sync() = 0;  // data and size on stable storage. After a failure the file must not be trusted or retried
   virtual Result<uint64_t> size() = 0;
   virtual Status truncate(uint64_t size) = 0;
-  virtual int fd() const = 0;  // the descriptor, still owned by this object, for handing to a child or mmap; -1 in fakes
+  virtual int fd()
+      const = 0;  // the descriptor, still owned by this object, for handing to a child or mmap; -1 in fakes
 };
 
 struct Stat {
@@ -44,9 +46,10 @@ class Fs {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, Open how, int mode = 0600) = 0;
   virtual Status make_dirs(const std::string& path, int mode = 0700) = 0;  // as mkdir -p
   virtual Status remove(const std::string& path) = 0;                      // a file or an empty directory
-  virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces; durable after sync_dir of both
-  virtual Result<std::vector<std::string>> list(const std::string& path) = 0; // names only, sorted
-  virtual Result<Stat> stat(const std::string& path) = 0;                     // does not follow links
+  virtual Status rename(const std::string& from,
+                        const std::string& to) = 0;  // replaces; durable after sync_dir of both
+  virtual Result<std::vector<std::string>> list(const std::string& path) = 0;  // names only, sorted
+  virtual Result<Stat> stat(const std::string& path) = 0;                      // does not follow links
   virtual Status sync_dir(const std::string& path) = 0;
   virtual Result<uint64_t> free_bytes(const std::string& path) = 0;
   // An exclusive lock held until destroyed or the process ends; conflict if another process (or object) holds it.

@@ -25,8 +25,8 @@ class Thread {
 };
 
 struct CpuInfo {
-  std::string model;       // as /proc/cpuinfo says
-  int cores;               // this process may run on
+  std::string model;                                                // as /proc/cpuinfo says
+  int cores;                                                        // this process may run on
   bool avx2, avx512, avx512_bf16, avx512_vnni, amx_int8, amx_bf16;  // CPUID and XCR0 both say yes
 };
 CpuInfo cpu_info();
