@@ -194,7 +194,7 @@ Status Stream::write(std::string data) {
   Push pushed = push(std::move(data));
   std::unique_lock lock(mutex_);
   if (pushed == Push::full && !waker_->on_loop()) {
-    changed_.wait(lock, [&] { return !full_ || closed() || aborted_; });
+    changed_.wait(lock, [&] { return !full_ || gone_ || closed() || aborted_; });
   }
   if (pushed == Push::closed || closed() || aborted_) return fail(Code::unavailable, "the client went away");
   return {};
@@ -318,8 +318,15 @@ void Stream::lost(bool keep_whole_answer) {
 
 void Stream::retire() {
   std::function<void()> dropped;
-  std::lock_guard lock(mutex_);
-  dropped.swap(on_room_);
+  {
+    std::lock_guard lock(mutex_);
+    dropped.swap(on_room_);
+    gone_ = true;
+    in_failed_ = true;
+    in_error_ = fail(Code::invalid, "the answer is already out");
+    full_ = false;
+  }
+  changed_.notify_all();
 }
 
 void Stream::client_gone() { lost(false); }

@@ -60,7 +60,8 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
   // The client closed its side: as client_gone(), but an answer that comes whole by respond() is still wanted.
   void client_left();
   void retire();  // the answer is out: the handler's callback goes, and with it what it holds
-  void clear_woken() { woken_.store(false, std::memory_order_release); }
+  // While set, wake() is silent: before the loop looks at the stream it is cleared.
+  void set_woken(bool woken) { woken_.store(woken, std::memory_order_release); }
 
   struct Answer {
     bool started = false;   // status and headers are there
@@ -75,7 +76,8 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
   size_t take(char* out, size_t most);
 
   int64_t progress_us = 0;  // the loop's: when bytes last moved, either way
-  void* owner = nullptr;    // the loop's: the Connection that carries it, null once that is gone
+  void* owner = nullptr;    // the loop's: the connection that carries it, null once the exchange is over
+  void* slot = nullptr;     // the session's own record of it
 
  private:
   void wake();
