@@ -15,18 +15,19 @@
 namespace hf::security {
 
 struct KeyInfo {
-  std::string id;               // AKIA... (access key), or HFAK... (API key)
-  std::string account, name;    // name of the user it belongs to
-  std::string kind;             // "access" | "api"
+  std::string id;             // AKIA... (access key), or HFAK... (API key)
+  std::string account, name;  // name of the user it belongs to
+  std::string kind;           // "access" | "api"
   bool administrator = false;
   bool active = true;
-  Micros created = 0, expires = 0;   // 0: never
-  std::string policy;           // JSON document
+  Micros created = 0, expires = 0;  // 0: never
+  std::string policy;               // JSON document
 };
 
 class Keys {
  public:
-  static Result<std::unique_ptr<Keys>> open(store::Db& db, os::Clock& clock, os::Random& random, crypto::Secret root_key);
+  static Result<std::unique_ptr<Keys>> open(store::Db& db, os::Clock& clock, os::Random& random,
+                                            crypto::Secret root_key);
   virtual ~Keys() = default;
   // In the caller's transaction. The secret is given once. Access key: (AKIA id, 40-character secret); API key: the
   // whole Bearer token "hf-..." as secret.
@@ -35,7 +36,7 @@ class Keys {
   virtual Result<std::vector<KeyInfo>> list(const std::string& account) = 0;
   struct Found {
     Identity identity;
-    crypto::Secret secret;      // access keys only
+    crypto::Secret secret;  // access keys only
   };
   // nothing: unknown, inactive or expired. Cached; a removal is seen at once.
   virtual Result<std::optional<Found>> by_access_key(const std::string& access_key_id) = 0;

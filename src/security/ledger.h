@@ -1,6 +1,6 @@
-// The ledger: an append-only Merkle log (RFC 6962 hashing: leaf 0x00, node 0x01, SHA-256) whose entries are rows written
-// in the same transaction as the act they tell of, with a signed head (Ed25519) for each group commit.
-// An entry is one canonical JSON object (members sorted, no blanks): no prompt, no answer, no secret; digests are salted.
+// The ledger: an append-only Merkle log (RFC 6962 hashing: leaf 0x00, node 0x01, SHA-256) whose entries are rows
+// written in the same transaction as the act they tell of, with a signed head (Ed25519) for each group commit. An entry
+// is one canonical JSON object (members sorted, no blanks): no prompt, no answer, no secret; digests are salted.
 #pragma once
 
 #include <boost/json/fwd.hpp>
@@ -15,21 +15,21 @@ namespace hf::security {
 
 struct Entry {
   Micros time = 0;
-  std::string account;      // tenant
-  std::string principal;    // ARN, or "" for one who could not be told
-  std::string action;       // "s3:PutObject", "bedrock:InvokeModel", "holdfast:SiteStart"
-  std::string resource;     // ARN, or ""
-  std::string decision;     // "allow" | "deny"
-  std::string reason;       // the statement or rule that decided, or the error's name
-  std::string request_id, source;   // source: peer address
-  std::string detail;       // canonical JSON object with what the action adds (digests, sizes, receipt id), or ""
+  std::string account;             // tenant
+  std::string principal;           // ARN, or "" for one who could not be told
+  std::string action;              // "s3:PutObject", "bedrock:InvokeModel", "holdfast:SiteStart"
+  std::string resource;            // ARN, or ""
+  std::string decision;            // "allow" | "deny"
+  std::string reason;              // the statement or rule that decided, or the error's name
+  std::string request_id, source;  // source: peer address
+  std::string detail;  // canonical JSON object with what the action adds (digests, sizes, receipt id), or ""
 };
 
 struct Head {
-  uint64_t size = 0;            // entries
-  std::string root;             // 32 bytes
+  uint64_t size = 0;  // entries
+  std::string root;   // 32 bytes
   Micros time = 0;
-  std::string signature;        // over head_message()
+  std::string signature;  // over head_message()
 };
 // "holdfast-ledger-head-v1\n<site id>\n<size>\n<hex root>\n<time us>\n"
 std::string head_message(const std::string& site_id, const Head& head);
@@ -47,15 +47,15 @@ class Ledger {
   virtual Result<std::string> entry_json(uint64_t index) = 0;
   // (from, to]: at most `limit` entries with index >= from.
   virtual Result<std::vector<std::string>> entries(uint64_t from, uint64_t limit) = 0;
-  virtual Result<std::vector<std::string>> inclusion_proof(uint64_t index, uint64_t size) = 0;      // RFC 6962 2.1.1
-  virtual Result<std::vector<std::string>> consistency_proof(uint64_t from, uint64_t to) = 0;       // RFC 6962 2.1.2
+  virtual Result<std::vector<std::string>> inclusion_proof(uint64_t index, uint64_t size) = 0;  // RFC 6962 2.1.1
+  virtual Result<std::vector<std::string>> consistency_proof(uint64_t from, uint64_t to) = 0;   // RFC 6962 2.1.2
   struct Report {
     uint64_t entries = 0;
     bool ok = false;
-    std::string problem;      // what and where, when not ok
+    std::string problem;  // what and where, when not ok
     Head head;
   };
-  virtual Result<Report> verify() = 0;   // recomputes every leaf, node and head from the stored entries
+  virtual Result<Report> verify() = 0;  // recomputes every leaf, node and head from the stored entries
 };
 
 // Pure functions over leaf hashes, for tests and the verifier.
