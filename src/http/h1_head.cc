@@ -42,6 +42,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
   RequestHead* head_;
   BodySink* sink_ = nullptr;
   Refusal refusal_;
+  int version_ = 0;
   int hosts_ = 0, lengths_ = 0, encodings_ = 0;
   bool chunked_ = false, expect_ = false, in_body_ = false;
   size_t trailers_ = 0;
@@ -55,6 +56,7 @@ class RequestParser final : public beast::http::basic_parser<true> {
   void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target, int version,
                        ErrorCode& ec) override {
     if (version != 10 && version != 11) return refuse(505, "expected HTTP/1.1 or HTTP/1.0", ec);
+    version_ = version;
     head_->method = view(method);
     head_->target = view(target);
   }
@@ -116,7 +118,7 @@ Refusal explain(const RequestParser& parser, const ErrorCode& ec) {
 
 Refusal check_head(const RequestParser& parser, RequestHead& head) {
   head.authority = head.headers.get("host");
-  bool http10 = parser.version() == 10;
+  bool http10 = parser.version_ == 10;
   if (head.authority.empty() && (!http10 || parser.hosts_ > 0)) return {400, "the Host header is missing or empty"};
   if (!head.authority.empty() && !valid_authority(head.authority)) return {400, "Host is not a host and port"};
   if (!strip_absolute_form(head.target, head.authority)) return {400, "the target's authority is not the Host"};
@@ -167,8 +169,8 @@ Refusal H1Parser::parse_head(std::string_view data, RequestHead& head) {
   return check_head(parser, head);
 }
 
-bool H1Parser::keep_alive() const { return state_->parser->version() == 11 && state_->parser->keep_alive(); }
-bool H1Parser::http10() const { return state_->parser->version() == 10; }
+bool H1Parser::keep_alive() const { return state_->parser->version_ == 11 && state_->parser->keep_alive(); }
+bool H1Parser::http10() const { return state_->parser->version_ == 10; }
 bool H1Parser::expects_continue() const { return state_->parser->expect_ && !http10() && !body_done(); }
 bool H1Parser::body_done() const { return state_->parser->is_done(); }
 

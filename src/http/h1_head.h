@@ -34,7 +34,7 @@ class H1Parser {
 
   // Starts a request. `data` is exactly one head as find_head saw it. peer and tls are left to the caller.
   Refusal parse_head(std::string_view data, RequestHead& head);
-  bool keep_alive() const;        // of the head: 1.1 without Connection: close
+  bool keep_alive() const;  // of the head: 1.1 without Connection: close
   bool http10() const;
   bool expects_continue() const;  // Expect: 100-continue on a 1.1 request with a body
   bool body_done() const;

@@ -44,21 +44,21 @@ class H1Session final : public Session, private BodySink {
   const std::string peer_;
   const bool tls_;
   H1Parser parser_;
-  std::string in_;  // what could not be used yet
+  std::string in_;     // what could not be used yet
   std::string early_;  // answers of our own: 100 Continue, refusals
   std::shared_ptr<Stream> current_;
-  bool body_done_ = true;       // of current_
-  bool expecting_ = false;      // the client waits for 100 Continue before it sends the body
-  bool keep_ = true;            // after current_
+  bool body_done_ = true;   // of current_
+  bool expecting_ = false;  // the client waits for 100 Continue before it sends the body
+  bool keep_ = true;        // after current_
   bool head_sent_ = false, chunked_ = false, no_body_ = false;
-  bool answer_out_ = false;     // all of it was produced
-  bool timed_out_ = false;      // the body did not come
+  bool answer_out_ = false;  // all of it was produced
+  bool timed_out_ = false;   // the body did not come
   bool draining_ = false, done_ = false, hard_ = false, linger_ = false;
-  size_t discarded_ = 0;        // bytes of the body after the answer was out
+  size_t discarded_ = 0;  // bytes of the body after the answer was out
   int answered_ = 0;
   const int64_t born_us_ = host_.now_us();
-  int64_t last_us_;             // begin of the connection, then the last bytes in either direction
-  int64_t head_since_us_ = 0;   // the first byte of an incomplete head came; 0: none
+  int64_t last_us_;            // begin of the connection, then the last bytes in either direction
+  int64_t head_since_us_ = 0;  // the first byte of an incomplete head came; 0: none
 };
 
 void H1Session::receive(std::string_view bytes) {
@@ -126,13 +126,7 @@ void H1Session::begin(RequestHead&& head) {
   current_->owner = host_.connection();
   current_->progress_us = host_.now_us();
   if (body_done_) current_->deliver_end();
-  if (!host_.dispatch(route.pool, current_)) {
-    host_.count_refused();
-    Headers headers;
-    headers.add("content-type", "text/plain");
-    headers.add("retry-after", "1");
-    current_->respond(503, std::move(headers), "too many requests are waiting\n");
-  }
+  if (!host_.dispatch(route.pool, current_)) host_.count_refused();
 }
 
 size_t H1Session::take_body(std::string_view data) {

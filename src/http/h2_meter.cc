@@ -65,8 +65,8 @@ void H2Meter::frame(int64_t now_us) {
     count_reset(now_us);
     return;
   }
-  bool free_of_charge = type == kWindowUpdate || type == kGoaway ||
-                        (type == kData && (skip_ > 0 || (flags & kEndStream) != 0));
+  bool free_of_charge =
+      type == kWindowUpdate || type == kGoaway || (type == kData && (skip_ > 0 || (flags & kEndStream) != 0));
   if (free_of_charge) return;
   turn_minute(now_us);
   if (++control_ > limits_.control_per_minute) verdict_ = Verdict::control;

@@ -32,8 +32,8 @@ struct H2Stream {
   bool sent = false;         // END_STREAM of ours is out
   bool reset_by_us = false;  // for a reason of our own, not the client's fault
   bool timed_out = false;
-  bool counted = false;      // among the active ones
-  bool bodiless = false;     // HEAD, 204, 304: what the handler pushes is not sent
+  bool counted = false;   // among the active ones
+  bool bodiless = false;  // HEAD, 204, 304: what the handler pushes is not sent
 };
 
 class H2Session final : public Session {
@@ -130,7 +130,8 @@ nghttp2_session* H2Session::open(H2Session* session) {
   nghttp2_option* option = nullptr;
   check(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0, "nghttp2: out of memory");
   nghttp2_session_callbacks_set_on_begin_headers_callback(
-      callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) { return self(user).on_begin_headers(*frame); });
+      callbacks,
+      [](nghttp2_session*, const nghttp2_frame* frame, void* user) { return self(user).on_begin_headers(*frame); });
   nghttp2_session_callbacks_set_on_header_callback(
       callbacks, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
                     const uint8_t* value, size_t value_size, uint8_t, void* user) {
@@ -139,8 +140,8 @@ nghttp2_session* H2Session::open(H2Session* session) {
       });
   // Without this one nghttp2 drops a malformed header in silence and serves the rest.
   nghttp2_session_callbacks_set_on_invalid_header_callback(
-      callbacks, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t,
-                    void* user) {
+      callbacks, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*, size_t,
+                    uint8_t, void* user) {
         if (H2Stream* h = self(user).find(frame->hd.stream_id)) {
           h->refusal = 400;
           h->why = "a header is malformed";
@@ -149,21 +150,21 @@ nghttp2_session* H2Session::open(H2Session* session) {
       });
   nghttp2_session_callbacks_set_on_frame_recv_callback(
       callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) { return self(user).on_frame(*frame); });
-  nghttp2_session_callbacks_set_on_frame_send_callback(
-      callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
-        self(user).on_sent(*frame);
-        return 0;
-      });
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks,
+                                                       [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
+                                                         self(user).on_sent(*frame);
+                                                         return 0;
+                                                       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
       callbacks, [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* user) {
         self(user).on_data(id, view(data, size));
         return 0;
       });
-  nghttp2_session_callbacks_set_on_stream_close_callback(
-      callbacks, [](nghttp2_session*, int32_t id, uint32_t, void* user) {
-        self(user).on_close(id);
-        return 0;
-      });
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks,
+                                                         [](nghttp2_session*, int32_t id, uint32_t, void* user) {
+                                                           self(user).on_close(id);
+                                                           return 0;
+                                                         });
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_session* made = nullptr;
   check(nghttp2_session_server_new2(&made, callbacks, session, option) == 0, "nghttp2: out of memory");
@@ -295,13 +296,7 @@ void H2Session::dispatch(H2Stream& h) {
   h.counted = true;
   if (h.body_done) h.stream->deliver_end();
   const bool taken = host_.dispatch(route.pool, h.stream);
-  if (!taken) {
-    host_.count_refused();
-    Headers headers;
-    headers.add("content-type", "text/plain");
-    headers.add("retry-after", "1");
-    h.stream->respond(503, std::move(headers), "too many requests are waiting\n");
-  }
+  if (!taken) host_.count_refused();
   if (!taken || route.pool == Pool::loop) attend(h);
 }
 

@@ -19,7 +19,7 @@ class WorkPool {
   using Work = std::function<void(std::shared_ptr<Exchange>)>;  // must not throw
   // Threads are named NAME-0, NAME-1, ...
   WorkPool(const std::string& name, int threads, size_t limit, Work work);
-  ~WorkPool();  // what waits is dropped, what runs is waited for
+  ~WorkPool();                                       // what waits is dropped, what runs is waited for
   bool submit(std::shared_ptr<Exchange>& exchange);  // false: full; the exchange is left with the caller
 
  private:

@@ -18,7 +18,8 @@ class SessionHost {
   virtual ~SessionHost() = default;
   virtual const ServerOptions& options() const = 0;
   virtual Route route(const RequestHead& head) = 0;
-  // Hands the exchange to its pool. False: the pool's queue is full. Pool::loop: the handler ran when this returns.
+  // Hands the exchange to its pool. Pool::loop: the handler ran when this returns. False: the pool's queue is full, and
+  // the exchange has its answer (answer_busy).
   virtual bool dispatch(Pool pool, const std::shared_ptr<Stream>& stream) = 0;
   virtual const std::shared_ptr<Waker>& waker() = 0;
   virtual std::string_view date() = 0;  // IMF-fixdate of this second
@@ -29,6 +30,8 @@ class SessionHost {
   virtual void count_refused() = 0;
   virtual void count_reset() = 0;
 };
+
+void answer_busy(Stream& stream);  // 503 with Retry-After
 
 class Session {
  public:

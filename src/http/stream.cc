@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "http/message.h"
+#include "http/session.h"
 
 namespace hf::http {
 namespace {
@@ -205,8 +206,8 @@ void Stream::finish() {
     std::lock_guard lock(mutex_);
     if (finished_ || aborted_) return;
     // Half an answer must not look whole.
-    bool short_of = declared_ >= 0 && pushed_ != static_cast<uint64_t>(declared_) && head_.method != "HEAD" &&
-                    !bodiless(status_);
+    bool short_of =
+        declared_ >= 0 && pushed_ != static_cast<uint64_t>(declared_) && head_.method != "HEAD" && !bodiless(status_);
     if (!started_ || closed() || short_of) {
       aborted_ = true;
     } else {
@@ -327,6 +328,13 @@ void Stream::retire() {
     full_ = false;
   }
   changed_.notify_all();
+}
+
+void answer_busy(Stream& stream) {
+  Headers headers;
+  headers.add("content-type", "text/plain");
+  headers.add("retry-after", "1");
+  stream.respond(503, std::move(headers), "too many requests are waiting\n");
 }
 
 void Stream::client_gone() { lost(false); }

@@ -70,7 +70,8 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
     size_t pending = 0;     // bytes of the body that wait to be taken
   };
   Answer answer() const;
-  // Status and headers, once, after `started`. length: of the body, -1 if not known; it replaces a content-length header.
+  // Status and headers, once, after `started`. length: of the body, -1 if not known; it replaces a content-length
+  // header.
   int take_head(Headers& headers, int64_t& length);
   size_t take(std::string& out, size_t most);  // appends
   size_t take(char* out, size_t most);

@@ -88,7 +88,8 @@ bool use_certificate(SSL_CTX* context, const std::string& pem) {
 
 bool use_key(SSL_CTX* context, const std::string& pem) {
   BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio, nullptr, [](char*, int, int, void*) { return 0; }, nullptr);
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(
+      bio, nullptr, [](char*, int, int, void*) { return 0; }, nullptr);
   bool ok = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
   EVP_PKEY_free(key);
   BIO_free(bio);
@@ -106,7 +107,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::make(const std::string& certific
     return fail(Code::invalid, "TLS: expected a PEM certificate (with its chain): " + last_error());
   }
   if (!use_key(raw, key_pem)) {
-    return fail(Code::invalid, "TLS: expected the certificate's private key as PEM without a pass phrase: " + last_error());
+    return fail(Code::invalid,
+                "TLS: expected the certificate's private key as PEM without a pass phrase: " + last_error());
   }
   SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
   SSL_CTX_set_cipher_list(raw, "ECDHE+AESGCM:ECDHE+CHACHA20");
@@ -142,15 +144,20 @@ int Tls::read(char* out, int size) {
   int n = SSL_read(ssl_, out, size);
   if (n > 0) return n;
   switch (SSL_get_error(ssl_, n)) {
-    case SSL_ERROR_WANT_READ: return 0;
-    case SSL_ERROR_ZERO_RETURN: return -1;
-    default: ERR_clear_error(); return -2;
+    case SSL_ERROR_WANT_READ:
+      return 0;
+    case SSL_ERROR_ZERO_RETURN:
+      return -1;
+    default:
+      ERR_clear_error();
+      return -2;
   }
 }
 
 bool Tls::write(std::string_view plain) {
   ERR_clear_error();
-  return plain.empty() || SSL_write(ssl_, plain.data(), static_cast<int>(plain.size())) == static_cast<int>(plain.size());
+  return plain.empty() ||
+         SSL_write(ssl_, plain.data(), static_cast<int>(plain.size())) == static_cast<int>(plain.size());
 }
 
 void Tls::close() {
