@@ -64,6 +64,8 @@ class Call : public std::enable_shared_from_this<Call> {
   Status commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail = "");
   // An entry of its own: for data that is read and for inferences. Its index.
   Result<uint64_t> record(const std::string& detail = "");
+  // The same with a mutation in its transaction that learns the entry's index, which a receipt holds (inference.cc).
+  Result<uint64_t> record(const std::string& detail, const std::function<Status(store::Txn&, uint64_t index)>& mutate);
   Status read(const std::function<Status(store::Txn&)>& fn) { return site_.db.read(fn); }
 
   std::shared_ptr<Call> keep() { return shared_from_this(); }  // for answers that go on after the handler

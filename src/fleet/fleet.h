@@ -100,7 +100,8 @@ class Fleet {
     pid_t serving_pid = 0;
     uint64_t restarts = 0;
     std::vector<std::string> loaded;
-    std::string isolation;  // in plain words, from the worker's hello
+    std::string isolation;   // in plain words, from the worker's hello
+    std::string build, isa;  // of the serving worker, from its hello
     rpc::EngineCounters counters;
   };
   virtual Status_ status() = 0;

@@ -72,7 +72,7 @@ void Serving::run_one() {
     } else if (!stopping_) {
       channel = channel_ = worker->channel;
       pid_ = worker->child->pid();
-      isolation_ = worker->hello.isolation;
+      hello_ = worker->hello;
     }
   }
   if (!channel) return changed_.notify_all();
@@ -320,7 +320,9 @@ Fleet::Status_ Serving::status() {
     std::lock_guard lock(mutex_);
     out.serving_pid = pid_;
     out.restarts = starts_ > 0 ? starts_ - 1 : 0;
-    out.isolation = isolation_;
+    out.isolation = hello_.isolation;
+    out.build = hello_.build;
+    out.isa = hello_.isa;
     for (const auto& [digest, card] : loaded_) out.loaded.push_back(digest);
     ready = ready_;
   }

@@ -79,7 +79,7 @@ class Serving {
   std::optional<Error> last_error_;        // why there is none
   uint64_t starts_ = 0;
   pid_t pid_ = 0;
-  std::string isolation_;
+  rpc::Hello hello_;
   std::map<std::string, ModelCard> loaded_;  // what the worker has, and the next one gets
   std::map<std::string, int> strikes_;       // reloads of this model that the worker did not survive
   std::unordered_map<uint64_t, Task> tasks_;
