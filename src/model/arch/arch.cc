@@ -125,7 +125,7 @@ Result<const Architecture*> read_architecture(const Reader& r) {
     known += (known.empty() ? "" : ", ") + std::string(a.hf_name);
   }
   return fail(Code::invalid, "config.json: architecture must be one of " + known + "; found '" +
-                                 std::string(name.substr(0, 64)) + "'");
+                                 std::string(std::string_view(name).substr(0, 64)) + "'");
 }
 
 }  // namespace
