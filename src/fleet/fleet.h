@@ -22,7 +22,8 @@ using rpc::GenerateRequest;
 using rpc::ModelCard;
 
 // ---- Model folders: STATE/models/<sha256 of the manifest>/ {config.json, model.safetensors, tokenizer.json, ...}
-// Immutable once named. Never parsed here: a worker inspects them.
+// Immutable once named. Never parsed here: a worker inspects them. The manifest is the text that names the folder, one
+// line a file, sorted: "NAME SHA256 SIZE\n"; it lies beside the files as MANIFEST. Thread-safe.
 class Models {
  public:
   static Result<std::unique_ptr<Models>> open(os::Fs& fs, os::Random& random, const std::string& folder);
@@ -30,26 +31,29 @@ class Models {
   // A temporary folder to write files into (by name: [A-Za-z0-9._-]+), then seal() names it by its digest.
   class Draft {
    public:
-    virtual ~Draft() = default;    // removes it unless sealed
+    virtual ~Draft() = default;  // removes it unless sealed
     virtual Result<std::unique_ptr<os::File>> create(const std::string& file) = 0;
-    virtual Result<std::string> seal() = 0;      // syncs, hashes; the digest (64 hex). The same content: the same folder
+    virtual Status remove(const std::string& file) = 0;  // one that was created and is not wanted after all
+    virtual Result<std::string> seal() = 0;  // syncs, hashes; the digest (64 hex). The same content: the same folder
   };
   virtual Result<std::unique_ptr<Draft>> draft() = 0;
   virtual Result<std::vector<std::string>> files(const std::string& digest) = 0;
   virtual Result<std::unique_ptr<os::File>> open_file(const std::string& digest, const std::string& file) = 0;
-  virtual Status verify(const std::string& digest) = 0;   // corrupt: which file
+  virtual Status verify(const std::string& digest) = 0;  // corrupt: which file
   virtual Status remove(const std::string& digest) = 0;
 };
 
-// Calls come on the fleet's reader thread, in order, done/failed last and once: must not block.
+// text() comes on the worker's reader thread and must not block. done() or failed() comes last and once, after the last
+// text() returned, on one of the fleet's finishing threads: it may wait for a commit, and for nothing slower.
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual bool text(std::string piece) = 0;      // whole UTF-8 characters; false: pause until Fleet::resume(id)
+  virtual bool text(std::string piece) = 0;  // whole UTF-8 characters; false: pause until Fleet::resume(id)
   virtual void done(const Finished& finished) = 0;
   virtual void failed(const Error& error) = 0;
 };
 
+// All on the training worker's reader thread, done/failed last and once: must not block.
 class TrainSink {
  public:
   virtual ~TrainSink() = default;
@@ -59,11 +63,13 @@ class TrainSink {
 };
 
 struct FleetOptions {
-  std::string program;            // "" : this program (/proc/self/exe)
-  std::string isa;                // HOLDFAST_ISA for workers, "" : best
-  int threads = 0;                // 0: all cores
-  uint64_t kv_bytes = 256u << 20; // pages of keys and values
-  size_t queue_limit = 1024;
+  std::string program;                              // "" : this program (/proc/self/exe)
+  std::string isa;                                  // HOLDFAST_ISA for workers, "" : best
+  int threads = 0;                                  // 0: all cores
+  uint64_t kv_bytes = 256u << 20;                   // pages of keys and values
+  size_t queue_limit = 1024;                        // requests that run or wait in the worker; beyond: exhausted
+  rpc::ProbeTask probe;                             // what of the site's a probe tries to reach
+  std::vector<std::string> arguments = {"worker"};  // before --socket FD ...
 };
 
 class Fleet {
@@ -71,9 +77,9 @@ class Fleet {
   static Result<std::unique_ptr<Fleet>> start(os::Clock& clock, Models& models, const FleetOptions& options);
   virtual ~Fleet() = default;
 
-  virtual Result<ModelCard> load(const std::string& digest) = 0;         // idempotent; blocks until it can serve
+  virtual Result<ModelCard> load(const std::string& digest) = 0;  // idempotent; blocks until it can serve
   virtual Status unload(const std::string& digest) = 0;
-  virtual Result<ModelCard> inspect(const std::string& digest) = 0;      // parses and checks in a fresh worker
+  virtual Result<ModelCard> inspect(const std::string& digest) = 0;  // parses and checks in a fresh worker
   virtual Result<int64_t> count(const std::string& digest, const rpc::Prompt& prompt) = 0;
   // exhausted (ThrottlingException): queue full. The id is for cancel and resume.
   virtual Result<uint64_t> generate(const GenerateRequest& request, std::shared_ptr<Sink> sink) = 0;
@@ -83,17 +89,19 @@ class Fleet {
   struct Training {
     rpc::TrainTask task;
     std::vector<std::unique_ptr<os::File>> train_files, validation_files;  // JSON lines
-    std::unique_ptr<Models::Draft> output;                                  // the worker writes through descriptors
+    std::shared_ptr<Models::Draft> output;  // made into files named task.outputs; the worker writes through descriptors
   };
   virtual Result<uint64_t> train(Training training, std::shared_ptr<TrainSink> sink) = 0;
-  virtual void stop_training(uint64_t id) = 0;    // gracefully: what was learnt is written
+  virtual void stop_training(uint64_t id) = 0;  // gracefully: what was learnt is written
+  virtual void kill_training(uint64_t id) = 0;  // at once: failed() with Code::unavailable follows
 
-  virtual Result<rpc::ProbeReport> probe() = 0;   // the hostile minute, from inside a worker
+  virtual Result<rpc::ProbeReport> probe() = 0;  // the hostile minute, from inside a worker
   struct Status_ {
     pid_t serving_pid = 0;
     uint64_t restarts = 0;
     std::vector<std::string> loaded;
-    std::string isolation;        // in plain words, from the worker's hello
+    std::string isolation;   // in plain words, from the worker's hello
+    std::string build, isa;  // of the serving worker, from its hello
     rpc::EngineCounters counters;
   };
   virtual Status_ status() = 0;

@@ -16,9 +16,9 @@
 
 namespace hf::format {
 
-inline constexpr size_t kMaxTokenizerBytes = 64 << 20;    // Llama 3's file is 9 MiB
+inline constexpr size_t kMaxTokenizerBytes = 64 << 20;  // Llama 3's file is 9 MiB
 inline constexpr size_t kMaxVocabulary = 1 << 20;
-inline constexpr size_t kMaxTokenBytes = 4096;            // of one token
+inline constexpr size_t kMaxTokenBytes = 4096;  // of one token
 inline constexpr size_t kMaxPatternBytes = 4096;
 
 // GPT-2's: what ByteLevel splits by when use_regex is true.
@@ -26,15 +26,15 @@ extern const std::string_view kGpt2Pattern;
 
 struct AddedToken {
   int32_t id = 0;
-  std::string text;               // UTF-8, as it stands in a text (not in the byte alphabet)
+  std::string text;  // UTF-8, as it stands in a text (not in the byte alphabet)
   bool special = true;
   bool operator==(const AddedToken&) const = default;
 };
 
 struct TokenizerFile {
-  // By id, as bytes: the file's byte alphabet (GPT-2's printable stand-ins) is translated on reading and writing. Ids are
-  // 0 .. size - 1 without gaps; where an id belongs to an added token only, its text stands here. No two are equal,
-  // and every one of the 256 bytes that a text can hold is a token of its own.
+  // By id, as bytes: the file's byte alphabet (GPT-2's printable stand-ins) is translated on reading and writing. Ids
+  // are 0 .. size - 1 without gaps; where an id is an added token's, its text stands here as it is. No two others are
+  // equal, and every byte that UTF-8 can hold is a token of its own.
   std::vector<std::string> vocabulary;
   // In order of rank: the pieces' ids and that of the merged token (whose bytes are theirs one after the other).
   struct Merge {
@@ -42,15 +42,15 @@ struct TokenizerFile {
     bool operator==(const Merge&) const = default;
   };
   std::vector<Merge> merges;
-  std::vector<AddedToken> added;              // ascending ids
+  std::vector<AddedToken> added;  // ascending ids
   // Applied one after the other: each splits every piece by its matches, the matches and what is between them.
-  std::vector<std::string> patterns;          // PCRE2 syntax with UTF and UCP; they compile
+  std::vector<std::string> patterns;  // PCRE2 syntax with UTF and UCP; they compile
   bool add_prefix_space = false;
-  bool ignore_merges = false;                 // a piece that is a token as a whole is that token (Llama 3)
-  std::optional<int32_t> begin_token;         // put before a text by the post-processor
+  bool ignore_merges = false;          // a piece that is a token as a whole is that token (Llama 3)
+  std::optional<int32_t> begin_token;  // put before a text by the post-processor
 };
 
 Result<TokenizerFile> parse_tokenizer(std::string_view json);
-std::string write_tokenizer(const TokenizerFile& file);   // the same tokens in other tools
+std::string write_tokenizer(const TokenizerFile& file);  // the same tokens in other tools
 
 }  // namespace hf::format

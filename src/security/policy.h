@@ -13,26 +13,26 @@ namespace hf::security {
 struct Statement {
   std::string sid;
   bool allow = false;
-  std::vector<std::string> actions;     // "s3:Get*", case-insensitive; * and ?
-  std::vector<std::string> resources;   // ARN patterns, case-sensitive; * and ?
+  std::vector<std::string> actions;    // "s3:Get*", case-insensitive; * and ?
+  std::vector<std::string> resources;  // ARN patterns, case-sensitive; * and ?
 };
 struct Policy {
-  std::string id;                       // for the reason in the ledger
+  std::string id;  // for the reason in the ledger
   std::vector<Statement> statements;
 };
 Result<Policy> parse_policy(std::string_view json, std::string id);
 
 struct Identity {
-  std::string account;                  // 12 digits
-  std::string arn;                      // arn:aws:iam::ACCOUNT:user/NAME
-  std::string user_id;                  // AIDA...
-  std::string access_key_id;            // the credential that was used ("" for Bearer: then its key's id)
-  bool administrator = false;           // of the site: all actions in all accounts
+  std::string account;         // 12 digits
+  std::string arn;             // arn:aws:iam::ACCOUNT:user/NAME
+  std::string user_id;         // AIDA...
+  std::string access_key_id;   // the credential that was used ("" for Bearer: then its key's id)
+  bool administrator = false;  // of the site: all actions in all accounts
   std::vector<Policy> policies;
 };
 struct Decision {
   bool allowed = false;
-  std::string reason;                   // "administrator", "allow:<policy>/<sid or index>", "deny:...", "implicit deny"
+  std::string reason;  // "administrator", "allow:<policy>/<sid or index>", "deny:...", "implicit deny"
 };
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource);
 bool wildcard_match(std::string_view pattern, std::string_view text, bool ignore_case);  // linear time

@@ -2,6 +2,7 @@
 // Source: AWS General Reference, "Signature Version 4"; the traps in docs/sigv4.md.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,19 +18,19 @@ using HeaderList = std::vector<std::pair<std::string, std::string>>;  // names i
 
 struct SignedParts {
   std::string method;
-  std::string path;        // as sent, encoded
-  std::string query;       // as sent, without '?'
-  std::string authority;   // Host or :authority: stands for either where the signer signed it
+  std::string path;       // as sent, encoded
+  std::string query;      // as sent, without '?'
+  std::string authority;  // Host or :authority: stands for either where the signer signed it
   const HeaderList* headers = nullptr;
 };
 
 enum class PayloadMode {
-  body_hash_absent,      // no x-amz-content-sha256: the signature covers sha256(body), so the body comes first
-  body_hash,             // the header holds the hex hash; the body must have it
+  body_hash_absent,  // no x-amz-content-sha256: the signature covers sha256(body), so the body comes first
+  body_hash,         // the header holds the hex hash; the body must have it
   unsigned_payload,
-  streaming_unsigned_trailer,      // STREAMING-UNSIGNED-PAYLOAD-TRAILER
-  streaming_signed,                // STREAMING-AWS4-HMAC-SHA256-PAYLOAD
-  streaming_signed_trailer,        // STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER
+  streaming_unsigned_trailer,  // STREAMING-UNSIGNED-PAYLOAD-TRAILER
+  streaming_signed,            // STREAMING-AWS4-HMAC-SHA256-PAYLOAD
+  streaming_signed_trailer,    // STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER
 };
 
 // What a request says of itself, before any key is known. Credentials in exactly one place: header, or query.
@@ -39,20 +40,25 @@ struct Claim {
   std::string amz_date, session_token, signature;
   std::vector<std::string> signed_headers;
   PayloadMode mode = PayloadMode::body_hash_absent;
-  std::string content_sha256;      // hex, mode body_hash
-  int64_t expires_s = 0;           // presigned
+  std::string content_sha256;  // hex, mode body_hash
+  int64_t expires_s = 0;       // presigned
 };
-// not_found: the request carries no SigV4 at all. invalid (IncompleteSignature, AuthorizationQueryParametersError) else.
+// not_found: the request carries no SigV4 at all. invalid (IncompleteSignature, AuthorizationQueryParametersError)
+// else.
 Result<Claim> parse_claim(const SignedParts& parts);
 
 struct VerifyOptions {
   Micros now = 0;
   int64_t skew_s = 900;
+  // Services other than S3: compute over the path without "." , ".." and empty segments, as some signers do. Off: a
+  // path is verified as it was sent, so that nobody on the way can put such segments in.
+  bool normalize_path = false;
 };
-// body_sha256_hex is needed for body_hash_absent only. denied with the error's name: SignatureDoesNotMatch,
-// RequestTimeTooSkewed, AccessDenied (expired presign; a header that must be signed is not). Host/:authority, every
-// x-amz-* header that was sent, and content-md5/x-amz-content-sha256 if sent must be in the signed set (S3's rule for
-// x-amz-*; the others' clients follow it too).
+// body_sha256_hex is needed for body_hash_absent only; for body_hash it is compared if given
+// (XAmzContentSHA256Mismatch). denied with the error's name: SignatureDoesNotMatch, RequestTimeTooSkewed, AccessDenied
+// (expired presign; a header that must be signed is not). Host/:authority, every x-amz-* header that was sent, and
+// content-md5/x-amz-content-sha256 if sent must be in the signed set (S3's rule for x-amz-*; the others' clients follow
+// it too).
 Status verify(const SignedParts& parts, const Claim& claim, const crypto::Secret& secret,
               std::string_view body_sha256_hex, const VerifyOptions& options);
 

@@ -6,7 +6,8 @@
 //     static void fields(wire::Fields<CreateBucketRequest>& f) {
 //       f("Bucket", &CreateBucketRequest::bucket).path().required().length(3, 63);
 //       f("CreateBucketConfiguration", &CreateBucketRequest::configuration).payload();
-//       f.refused("ObjectLockEnabledForBucket", "object lock is not offered").header("x-amz-bucket-object-lock-enabled");
+//       f.refused("ObjectLockEnabledForBucket", "object lock is not
+//       offered").header("x-amz-bucket-object-lock-enabled");
 //     }
 //   };
 //
@@ -26,11 +27,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "base/text.h"
+
+namespace re2 {
+class RE2;
+}
 
 namespace hf::wire {
 
@@ -48,6 +55,8 @@ class BodySource {
  public:
   virtual ~BodySource() = default;
   virtual Result<size_t> read(std::span<char> out) = 0;
+  // Headers that came after the body (aws-chunked: x-amz-checksum-*), verified; complete once read() has returned 0.
+  virtual const std::vector<std::pair<std::string, std::string>>& trailers() const;
 };
 struct Body {
   std::shared_ptr<BodySource> source;
@@ -63,34 +72,36 @@ struct Shape;
 // What a member's type can do, without its name: one static table a type, made by the templates below.
 struct TypeInfo {
   Kind kind;
-  bool optional = false;                       // std::optional<...>
-  const TypeInfo* element = nullptr;           // of list and map
-  const Shape& (*shape)() = nullptr;           // of structure
+  bool optional = false;              // std::optional<...>
+  const TypeInfo* element = nullptr;  // of list and map
+  const Shape& (*shape)() = nullptr;  // of structure
   // Access through a pointer to the member. present: an optional that holds a value (true for others).
   bool (*present)(const void*) = nullptr;
-  void* (*emplace)(void*) = nullptr;           // makes an optional hold a value; returns the value's address
-  const void* (*get)(const void*) = nullptr;   // the value's address
+  void* (*emplace)(void*) = nullptr;          // makes an optional hold a value; returns the value's address
+  const void* (*get)(const void*) = nullptr;  // the value's address
   // list / map
   size_t (*size)(const void*) = nullptr;
-  void* (*append)(void*) = nullptr;                                   // list: a new last element
-  void* (*insert)(void*, const std::string&) = nullptr;               // map: the key's element
+  void* (*append)(void*) = nullptr;                      // list: a new last element
+  void* (*insert)(void*, const std::string&) = nullptr;  // map: the key's element
   void (*each)(const void*, const std::function<void(const std::string& key, const void* element)>&) = nullptr;
 };
 
 struct Field {
-  std::string name;                            // AWS's member name
+  std::string name;  // AWS's member name
   Where where = Where::body;
-  std::string location;                        // header, query or XML name where it differs from `name`
-  const TypeInfo* type = nullptr;              // nullptr: refused
+  std::string location;            // header, query or XML name where it differs from `name`
+  const TypeInfo* type = nullptr;  // nullptr: refused
   void* (*at)(void* object, const void* member) = nullptr;
-  std::vector<char> member;                    // the pointer to member, as bytes, for `at`
+  std::vector<char> member;  // the pointer to member, as bytes, for `at`
   bool is_required = false, is_secret = false, is_flattened = false, is_attribute = false;
-  std::optional<double> min, max;              // range of numbers
-  std::optional<int64_t> min_length, max_length;   // characters of strings, elements of lists and maps
-  std::vector<std::string> values;             // enum
-  std::string pattern_text;                    // RE2 syntax, whole value
+  std::optional<double> min, max;                 // range of numbers
+  std::optional<int64_t> min_length, max_length;  // characters of strings, elements of lists and maps
+  std::vector<std::string> values;                // enum
+  std::shared_ptr<const re2::RE2> regex;          // of pattern(), compiled once
+  std::string pattern_text;                       // RE2 syntax, whole value
   std::string refused_because;
-  std::string list_member;                     // XML element of a list's items ("member" by default)
+  bool unless_default = true;  // refused: "", {}, [], false and null are let through
+  std::string list_member;     // XML element of a list's items ("member" by default)
   std::string xml_namespace;
   TimeFormat time = TimeFormat::protocol_default;
 
@@ -107,21 +118,23 @@ struct Field {
   Field& flattened() { return is_flattened = true, *this; }
   Field& items(std::string n) { return list_member = std::move(n), *this; }
   Field& ns(std::string n) { return xml_namespace = std::move(n), *this; }
+  // Of a list or map: length() counts its elements; range(), pattern() and one_of() are rules for each element.
   Field& length(int64_t lo, int64_t hi) { return min_length = lo, max_length = hi, *this; }
   Field& range(double lo, double hi) { return min = lo, max = hi, *this; }
-  Field& pattern(std::string p) { return pattern_text = std::move(p), *this; }
+  Field& pattern(std::string p);  // RE2 syntax, linear time; must compile (a check)
   Field& one_of(std::initializer_list<const char*> v) { return values.assign(v.begin(), v.end()), *this; }
   Field& time_format(TimeFormat f) { return time = f, *this; }
+  Field& even_default() { return unless_default = false, *this; }
 };
 
 struct Shape {
   std::vector<Field> fields;
-  bool is_union = false;                       // exactly one member
-  std::string xml_root;                        // element name of a document (default: the operation's or member's)
+  bool is_union = false;  // exactly one member
+  std::string xml_root;   // element name of a document (default: the operation's or member's)
 };
 
 template <class T>
-const TypeInfo* type_info();                   // wire/fields_impl.h
+const TypeInfo* type_info();  // wire/fields_impl.h
 template <class T>
 const Shape& shape_of();
 
@@ -144,7 +157,7 @@ class Fields {
     return shape_.fields.emplace_back(std::move(f));
   }
   // A member of AWS's that we do not honour: sending it is an error that names it and says why. Sending its empty or
-  // default form ("", {}, [], false) is allowed where `unless_default` is kept.
+  // default form ("", {}, [], false, null) is allowed unless even_default() is added.
   Field& refused(std::string name, std::string why) {
     Field f;
     f.name = std::move(name);

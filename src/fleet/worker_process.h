@@ -1,0 +1,45 @@
+// One worker: the process, and the channel to it. Its socket is descriptor 3 there; nothing else is handed over.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fleet/fleet.h"
+#include "os/process.h"
+#include "rpc/channel.h"
+
+namespace hf::fleet {
+
+struct WorkerProcess {
+  std::unique_ptr<os::Child> child;       // destroyed: killed and reaped
+  std::shared_ptr<rpc::Channel> channel;  // shared with whoever sends at the time
+  rpc::Hello hello;
+};
+
+// Starts one and waits for its hello, at most 30 seconds. unavailable: it did not start, with what is known of why.
+Result<WorkerProcess> start_worker(const FleetOptions& options);
+
+// The next frame. unavailable: the worker ended, or nothing came for timeout_ms (-1: no limit). Frames that come in
+// part are not timed: the writer is our own code, and a dead writer ends the socket.
+Result<rpc::Frame> receive_within(rpc::Channel& channel, int timeout_ms);
+
+// A last event as what was asked for: T where the type is `expected`, else the error that the worker gave.
+template <class T>
+Result<T> last_event(const rpc::Frame& frame, rpc::Type expected) {
+  if (frame.type == expected) return rpc::decode<T>(frame.body);
+  if (frame.type == rpc::Type::failed) return rpc::to_error(TRY(rpc::decode<rpc::Failed>(frame.body)));
+  return fail(Code::unavailable, "the worker answered out of order");
+}
+
+// A model's files, open for a load or an inspection; `descriptors` are those of `files`.
+struct OpenModel {
+  rpc::LoadTask task;
+  std::vector<std::unique_ptr<os::File>> files;
+  std::vector<int> descriptors;
+};
+Result<OpenModel> open_model(Models& models, const std::string& digest);
+
+Error worker_ended();  // Code::unavailable, "the worker ended ..."
+
+}  // namespace hf::fleet

@@ -1,0 +1,73 @@
+#include <array>
+#include <string>
+
+#include "tensor/cpu/sets.h"
+
+namespace hf::tensor {
+namespace {
+
+struct Set {
+  const Kernels* table;
+  bool (*runs)(const os::CpuInfo& cpu);
+};
+
+// Slowest first. A set may leave an entry null: then the next slower set's is used.
+constexpr std::array<Set, 3> kSets{{
+    {&kScalarKernels, [](const os::CpuInfo&) { return true; }},
+    {&kAvx2Kernels, [](const os::CpuInfo& cpu) { return cpu.avx2; }},
+    {&kAvx512Kernels, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512; }},
+}};
+
+template <class Function>
+void fill(Function& to, const Function& from) {
+  if (to == nullptr) to = from;
+}
+
+Kernels completed(size_t index) {
+  Kernels t = *kSets[index].table;
+  for (size_t i = index; i-- > 0;) {
+    const Kernels& slow = *kSets[i].table;
+    fill(t.gemm, slow.gemm);
+    fill(t.pack_transposed, slow.pack_transposed);
+    fill(t.norm, slow.norm);
+    fill(t.norm_backward, slow.norm_backward);
+    fill(t.rope, slow.rope);
+    fill(t.softmax, slow.softmax);
+    fill(t.softmax_again, slow.softmax_again);
+    fill(t.softmax_backward, slow.softmax_backward);
+    fill(t.swiglu, slow.swiglu);
+    fill(t.swiglu_backward, slow.swiglu_backward);
+    fill(t.cross_entropy, slow.cross_entropy);
+    fill(t.dot, slow.dot);
+    fill(t.add, slow.add);
+    fill(t.exp, slow.exp);
+    fill(t.sum, slow.sum);
+    fill(t.max, slow.max);
+    fill(t.sum_squares, slow.sum_squares);
+    fill(t.adamw, slow.adamw);
+  }
+  return t;
+}
+
+}  // namespace
+
+Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo& cpu) {
+  static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2)};
+  if (forced.empty()) {
+    size_t best = 0;
+    for (size_t i = 0; i < kSets.size(); ++i) {
+      if (kSets[i].runs(cpu)) best = i;
+    }
+    return &tables[best];
+  }
+  for (size_t i = 0; i < kSets.size(); ++i) {
+    if (forced != kSets[i].table->isa) continue;
+    if (kSets[i].runs(cpu)) return &tables[i];
+    return fail(Code::unavailable, "instruction set '" + std::string(forced) + "' was asked for; this machine (" +
+                                       cpu.model + ") cannot run it");
+  }
+  return fail(Code::invalid,
+              "instruction set must be scalar, avx2 or avx512, found '" + std::string(forced.substr(0, 32)) + "'");
+}
+
+}  // namespace hf::tensor

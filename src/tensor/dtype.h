@@ -1,0 +1,44 @@
+// Number types of stored tensors, and a read-only view of one.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hf::tensor {
+
+enum class DType : uint8_t { f32, f16, bf16 };
+
+size_t size_of(DType type);                     // bytes of one element
+std::string_view name_of(DType type);           // as safetensors spells it: "F32", "F16", "BF16"
+Result<DType> dtype_of(std::string_view name);  // invalid: not one of those
+
+// bfloat16 is the upper half of a float. Rounds to nearest even; a NaN stays a (quiet) NaN.
+inline uint16_t bf16_of(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+inline float float_of_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float float_of_f16(uint16_t bits);  // IEEE half, exact
+
+// A tensor in someone else's memory, row-major, little-endian; `data` may be unaligned.
+struct View {
+  DType type = DType::f32;
+  std::vector<int64_t> shape;
+  const char* data = nullptr;
+
+  int64_t elements() const {
+    int64_t n = 1;
+    for (int64_t d : shape) n *= d;
+    return n;
+  }
+};
+// Copies `count` elements starting at element `first` of `view` into floats, exactly.
+void to_floats(const View& view, int64_t first, int64_t count, float* out);
+
+}  // namespace hf::tensor
