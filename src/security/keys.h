@@ -24,15 +24,19 @@ struct KeyInfo {
   std::string policy;               // JSON document
 };
 
+// Thread-safe. Names of users: 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; accounts: 12 digits.
 class Keys {
  public:
+  // root_key: 32 bytes. The Db must live longer. Makes its tables if they are absent.
   static Result<std::unique_ptr<Keys>> open(store::Db& db, os::Clock& clock, os::Random& random,
                                             crypto::Secret root_key);
   virtual ~Keys() = default;
   // In the caller's transaction. The secret is given once. Access key: (AKIA id, 40-character secret); API key: the
   // whole Bearer token "hf-..." as secret.
+  // spec: account, name, kind, administrator, expires, policy; the rest is filled in. not_found: no such account.
   virtual Result<std::pair<KeyInfo, crypto::Secret>> create(store::Txn&, KeyInfo spec) = 0;
   virtual Status remove(store::Txn&, const std::string& account, const std::string& id) = 0;
+  // By id; account "": of all accounts.
   virtual Result<std::vector<KeyInfo>> list(const std::string& account) = 0;
   struct Found {
     Identity identity;
@@ -42,6 +46,7 @@ class Keys {
   virtual Result<std::optional<Found>> by_access_key(const std::string& access_key_id) = 0;
   virtual Result<std::optional<Identity>> by_bearer(std::string_view token) = 0;
 
+  // conflict: there is one with this id. id "" is not allowed here: the caller picks one.
   virtual Status create_account(store::Txn&, const std::string& account, const std::string& name) = 0;
   struct Account {
     std::string id, name;

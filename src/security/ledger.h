@@ -3,8 +3,8 @@
 // is one canonical JSON object (members sorted, no blanks): no prompt, no answer, no secret; digests are salted.
 #pragma once
 
-#include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,7 +14,7 @@
 namespace hf::security {
 
 struct Entry {
-  Micros time = 0;
+  Micros time = 0;                 // 0: the ledger's clock says
   std::string account;             // tenant
   std::string principal;           // ARN, or "" for one who could not be told
   std::string action;              // "s3:PutObject", "bedrock:InvokeModel", "holdfast:SiteStart"
@@ -31,9 +31,14 @@ struct Head {
   Micros time = 0;
   std::string signature;  // over head_message()
 };
+// The entry's line, as it is hashed: {"account":...,"action":...,...,"index":N,...}. A field is cut at 4,096 bytes, and
+// bytes of it that are no UTF-8 become %XX. invalid: detail is not one JSON object.
+Result<std::string> entry_line(const Entry& entry, uint64_t index);
+
 // "holdfast-ledger-head-v1\n<site id>\n<size>\n<hex root>\n<time us>\n"
 std::string head_message(const std::string& site_id, const Head& head);
 
+// Thread-safe. The Db and the key must live longer.
 class Ledger {
  public:
   // Checks that the newest head's signature and root agree with the tree; corrupt otherwise (the site then refuses to
@@ -42,11 +47,13 @@ class Ledger {
                                               const std::string& site_id);
   virtual ~Ledger() = default;
   virtual Result<uint64_t> append(store::Txn& txn, const Entry& entry) = 0;  // its index; commits with the txn
-  Status append(const Entry& entry);                                         // in a transaction of its own
+  virtual Status append(const Entry& entry) = 0;                             // in a transaction of its own
   virtual Result<Head> head() = 0;
   virtual Result<std::string> entry_json(uint64_t index) = 0;
-  // (from, to]: at most `limit` entries with index >= from.
+  // At most `limit` (and 10,000) entries with index >= from, in order.
   virtual Result<std::vector<std::string>> entries(uint64_t from, uint64_t limit) = 0;
+  // At most `limit` (and 10,000) heads with size > after, in order: one for each group commit.
+  virtual Result<std::vector<Head>> heads(uint64_t after, uint64_t limit) = 0;
   virtual Result<std::vector<std::string>> inclusion_proof(uint64_t index, uint64_t size) = 0;  // RFC 6962 2.1.1
   virtual Result<std::vector<std::string>> consistency_proof(uint64_t from, uint64_t to) = 0;   // RFC 6962 2.1.2
   struct Report {
@@ -55,7 +62,11 @@ class Ledger {
     std::string problem;  // what and where, when not ok
     Head head;
   };
-  virtual Result<Report> verify() = 0;  // recomputes every leaf, node and head from the stored entries
+  // Recomputes every leaf, node and head from the stored entries, compares each with what is stored, checks each
+  // head's signature, and that the log still holds what this process has seen of it. `kept`: a head that was kept off
+  // the machine; the log must be an extension of it. (Whoever has the signing key and the file can write another log
+  // from the start: only a kept head shows that.)
+  virtual Result<Report> verify(const Head* kept = nullptr) = 0;
 };
 
 // Pure functions over leaf hashes, for tests and the verifier.

@@ -1,10 +1,13 @@
 // Receipts: what an answer was made of, signed by the site. JSON (canonical), documented in docs/formats.md.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "crypto/crypto.h"
+#include "store/db.h"
 
 namespace hf::security {
 
@@ -28,5 +31,14 @@ std::string to_json(const Receipt& receipt);  // canonical: members sorted, no b
 Result<Receipt> receipt_from_json(std::string_view json);
 void sign_receipt(Receipt& receipt, const crypto::SigningKey& key);
 bool verify_receipt(const Receipt& receipt, std::string_view public_raw);
+
+// Receipts lie in the Db's records, kind "receipt", by account and id, as the JSON above. The ledger's entry at
+// ledger_index names the receipt: its detail has the member "receipt" with the id. (Evidence is checked for both ways.)
+inline constexpr std::string_view kReceiptKind = "receipt";
+Status put_receipt(store::Txn& txn, const Receipt& receipt);
+Result<std::optional<Receipt>> find_receipt(store::Txn& txn, const std::string& account, const std::string& id);
+// By id, after `after`; account "": of all accounts.
+Result<std::vector<Receipt>> list_receipts(store::Txn& txn, const std::string& account, const std::string& after,
+                                           int64_t limit);
 
 }  // namespace hf::security

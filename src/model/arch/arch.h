@@ -1,8 +1,10 @@
 // Architectures we know, by the names that Hugging Face's config.json uses. One row each in arch.cc.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "model/llama.h"
