@@ -1,5 +1,7 @@
 // InvokeModel, InvokeModelWithResponseStream and CountTokens: the model's own body (api/prompt_body.h).
+#include <algorithm>
 #include <boost/json.hpp>
+#include <climits>
 
 #include "api/bedrock_runtime/invoke_shapes.h"
 #include "api/inference.h"
@@ -11,7 +13,8 @@ namespace hf::api::bedrock_runtime_api {
 namespace json = boost::json;
 namespace {
 
-Status check_types(const InvokeRequest& in) {
+template <bool streamed>
+Status check_types(const InvokeRequestOf<streamed>& in) {
   auto base = [](std::string_view type) { return lower(trim(split(type, ';')[0])); };
   const std::string content = base(in.content_type.value_or("")), accept = base(in.accept.value_or(""));
   // application/octet-stream is what the SDKs send where the caller says nothing.
@@ -27,7 +30,8 @@ struct Prepared {
   PromptBody body;
 };
 
-Result<Prepared> prepare(Call& call, const InvokeRequest& in) {
+template <bool streamed>
+Result<Prepared> prepare(Call& call, const InvokeRequestOf<streamed>& in) {
   TRY(check_types(in));
   Prepared out;
   out.target = TRY(resolve_model(call, in.model_id));

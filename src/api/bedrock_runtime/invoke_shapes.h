@@ -10,30 +10,30 @@
 
 namespace hf::api::bedrock_runtime_api {
 
-struct InvokeRequest {
+// The two requests differ in the header that says what is accepted.
+template <bool streamed>
+struct InvokeRequestOf {
   std::string model_id;
   wire::Blob body;
   std::optional<std::string> content_type, accept, latency, tier, trace;
-  template <class T>
-  static void common(wire::Fields<T>& f, const char* accept_header) {
-    f("modelId", &T::model_id).path().required().length(1, 2048);
-    f("body", &T::body).payload().length(1, 25'000'000);
-    f("contentType", &T::content_type).header("content-type");
-    f("accept", &T::accept).header(accept_header);
-    f("trace", &T::trace).header("x-amzn-bedrock-trace").one_of({"DISABLED"});
-    f("performanceConfigLatency", &T::latency).header("x-amzn-bedrock-performanceconfig-latency").one_of({"standard"});
-    f("serviceTier", &T::tier).header("x-amzn-bedrock-service-tier").one_of({"default"});
+  static void fields(wire::Fields<InvokeRequestOf>& f) {
+    f("modelId", &InvokeRequestOf::model_id).path().required().length(1, 2048);
+    f("body", &InvokeRequestOf::body).payload().length(1, 25'000'000);
+    f("contentType", &InvokeRequestOf::content_type).header("content-type");
+    f("accept", &InvokeRequestOf::accept).header(streamed ? "x-amzn-bedrock-accept" : "accept");
+    f("trace", &InvokeRequestOf::trace).header("x-amzn-bedrock-trace").one_of({"DISABLED"});
+    f("performanceConfigLatency", &InvokeRequestOf::latency)
+        .header("x-amzn-bedrock-performanceconfig-latency")
+        .one_of({"standard"});
+    f("serviceTier", &InvokeRequestOf::tier).header("x-amzn-bedrock-service-tier").one_of({"default"});
     f.refused("guardrailIdentifier", "guardrails are not offered").header("x-amzn-bedrock-guardrailidentifier");
     f.refused("guardrailVersion", "guardrails are not offered").header("x-amzn-bedrock-guardrailversion");
     f.refused("requestMetadata", "invocation logs, which it is for, are not offered")
         .header("x-amzn-bedrock-request-metadata");
   }
-  static void fields(wire::Fields<InvokeRequest>& f) { common(f, "accept"); }
 };
-
-struct InvokeStreamRequest : InvokeRequest {
-  static void fields(wire::Fields<InvokeStreamRequest>& f) { common(f, "x-amzn-bedrock-accept"); }
-};
+using InvokeRequest = InvokeRequestOf<false>;
+using InvokeStreamRequest = InvokeRequestOf<true>;
 
 struct InvokeResponse {
   wire::Blob body;
