@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   double start = seconds();
   size_t bytes = 0;
   for (const auto& ticket : tickets) {
-    for (const auto& text : {ticket.text, completion(ticket.labels)}) {
+    for (const auto& text : {ticket.text, hf::app::completion(ticket.labels)}) {
       bytes += text.size();
       if (!trainer->add(text)) return 1;
     }
@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
   size_t prompt_tokens = 0, completion_tokens = 0;
   for (const auto& ticket : tickets) {
     prompt_tokens += tokenizer->encode(ticket.text)->size();
-    completion_tokens += tokenizer->encode(completion(ticket.labels))->size();
+    completion_tokens += tokenizer->encode(hf::app::completion(ticket.labels))->size();
   }
   double encoded = seconds();
   auto n = static_cast<double>(tickets.size());
