@@ -7,6 +7,8 @@ std::vector<Service> all_services() {
   std::vector<Service> services;
   services.push_back(bedrock_runtime());
   services.push_back(bedrock());
+  services.push_back(sts());
+  services.push_back(holdfast());
   return services;
 }
 
