@@ -1,5 +1,6 @@
 #include "api/holdfast/replay.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
 
@@ -16,7 +17,7 @@ constexpr size_t kMaxTurns = 10'000;
 std::string text_of(const json::string& s) { return {s.data(), s.size()}; }
 
 // A string, or a list of blocks {"text": ...} (with "type": "text" or none). Anything else is no text: invalid.
-Result<std::string> content_text(const json::value& content, const std::string& where) {
+Result<std::string> content_text(const json::value& content, const std::string& where, const char* between) {
   if (content.is_string()) return text_of(content.get_string());
   if (!content.is_array()) return invalid(where + ": expected text, or a list of text blocks");
   std::string out;
@@ -24,16 +25,19 @@ Result<std::string> content_text(const json::value& content, const std::string& 
     const json::object* o = block.if_object();
     const json::value* text = o ? o->if_contains("text") : nullptr;
     if (!text || !text->is_string()) return invalid(where + ": expected blocks of text only");
-    out += (out.empty() ? "" : "\n") + text_of(text->get_string());
+    out += (out.empty() ? "" : between) + text_of(text->get_string());
   }
   return out;
 }
 
-Result<rpc::Prompt> chat_prompt(const json::object& body, const json::array& messages) {
+// OpenAI's parts are joined as they are and its last turn may be the assistant's; elsewhere blocks are lines, and a
+// last turn of the assistant's is the start of the answer.
+Result<rpc::Prompt> chat_prompt(const json::object& body, const json::array& messages, bool openai) {
+  const char* between = openai ? "" : "\n";
   rpc::Prompt prompt;
   if (messages.empty() || messages.size() > kMaxTurns) return invalid("request.messages: expected 1 to 10000 messages");
   if (const json::value* system = body.if_contains("system"); system && !system->is_null()) {
-    std::string text = TRY(content_text(*system, "request.system"));
+    std::string text = TRY(content_text(*system, "request.system", between));
     if (!text.empty()) prompt.turns.push_back({"system", text});
   }
   for (size_t i = 0; i < messages.size(); ++i) {
@@ -43,8 +47,10 @@ Result<rpc::Prompt> chat_prompt(const json::object& body, const json::array& mes
     const json::value* content = o ? o->if_contains("content") : nullptr;
     if (!role || !role->is_string() || !content) return invalid(where + ": expected a role and content");
     std::string name = text_of(role->get_string());
-    prompt.turns.push_back({name == "developer" ? "system" : name, TRY(content_text(*content, where + ".content"))});
+    prompt.turns.push_back(
+        {name == "developer" ? "system" : name, TRY(content_text(*content, where + ".content", between))});
   }
+  if (openai) return prompt;
   if (prompt.turns.back().role == "assistant") {  // the answer goes on where this ends
     prompt.prefill = std::move(prompt.turns.back().text);
     prompt.turns.pop_back();
@@ -83,6 +89,11 @@ void compare(const security::Receipt& r, const rpc::Finished& f, std::vector<std
   differs(f.build == r.engine_build, "engine_build: another build of the program than then");
 }
 
+bool same(const rpc::Prompt& a, const rpc::Prompt& b) {
+  auto turn = [](const rpc::Turn& x, const rpc::Turn& y) { return x.role == y.role && x.text == y.text; };
+  return a.prefill == b.prefill && std::equal(a.turns.begin(), a.turns.end(), b.turns.begin(), b.turns.end(), turn);
+}
+
 }  // namespace
 
 Result<std::vector<rpc::Prompt>> prompts_of(const wire::Document& request) {
@@ -91,7 +102,10 @@ Result<std::vector<rpc::Prompt>> prompts_of(const wire::Document& request) {
   if (!body) return invalid("request: expected the JSON object that was sent");
   if (const json::value* messages = body->if_contains("messages")) {
     if (!messages->is_array()) return invalid("request.messages: expected a list");
-    out.push_back(TRY(chat_prompt(*body, messages->get_array())));
+    for (bool openai : {false, true}) {
+      rpc::Prompt prompt = TRY(chat_prompt(*body, messages->get_array(), openai));
+      if (out.empty() || !same(out[0], prompt)) out.push_back(std::move(prompt));
+    }
   }
   for (const char* name : {"prompt", "inputs"}) {
     const json::value* text = body->if_contains(name);
