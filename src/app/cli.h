@@ -1,0 +1,54 @@
+// The command line. Every command has an example in its help; --json prints one JSON value on standard output and all
+// else on standard error; the exit status is 0 only where the command's goal is met:
+//   0 done   1 failed   2 wrong usage   3 no site runs there
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <functional>
+#include <string>
+
+#include "app/client.h"
+#include "base/result.h"
+#include "os/clock.h"
+#include "os/fs.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hf::app {
+
+struct Context {
+  os::Fs& fs;
+  os::Clock& clock;
+  os::Random& random;
+  std::string state = "var";
+  bool json = false;
+};
+
+enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoSite = 3 };
+
+// A command's work, chosen by the parser and run after it.
+using Work = std::function<Result<int>()>;
+
+int run(int argc, char** argv);
+
+// One function a family of commands (cmd_*.cc): adds its subcommands to the parser.
+void add_site_commands(CLI::App& app, Context& context, Work& work);       // up down status env doctor service
+void add_model_commands(CLI::App& app, Context& context, Work& work);      // models train jobs chat
+void add_access_commands(CLI::App& app, Context& context, Work& work);     // keys accounts
+void add_evidence_commands(CLI::App& app, Context& context, Work& work);   // ledger receipt evidence coverage
+void add_s3_commands(CLI::App& app, Context& context, Work& work);         // s3
+void add_quickstart_command(CLI::App& app, Context& context, Work& work);  // quickstart
+void add_help_commands(CLI::App& app, Context& context, Work& work);       // completion man
+
+// For commands.
+Result<std::unique_ptr<ApiClient>> connect(const Context& context);  // unavailable: no site runs there
+void print_json(const boost::json::value& value);                    // standard output, one line
+void print(const std::string& text);                                 // standard output
+void say(const std::string& text);                                   // standard error
+// A table with aligned columns; the first row is the heading.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+std::string member(const boost::json::value& object, std::string_view name);  // as text; "" if absent
+
+}  // namespace hf::app
