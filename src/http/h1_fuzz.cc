@@ -16,14 +16,30 @@ void act(hf::http::FakeHost& host, uint8_t what) {
   auto& exchange = *host.exchanges.back();
   char piece[100];
   switch (what % 8) {
-    case 0: (void)exchange.read(piece); break;
-    case 1: exchange.respond(200 + what % 200, {}, std::string(what, 'b')); break;
-    case 2: exchange.start(200, {}); break;
-    case 3: exchange.push(std::string(what * 37u, 'p')); break;
-    case 4: exchange.finish(); break;
-    case 5: exchange.abort(); break;
-    case 6: host.exchanges.pop_back(); break;
-    default: (void)exchange.read_all(1000); break;
+    case 0:
+      (void)exchange.read(piece);
+      break;
+    case 1:
+      exchange.respond(200 + what % 200, {}, std::string(what, 'b'));
+      break;
+    case 2:
+      exchange.start(200, {});
+      break;
+    case 3:
+      exchange.push(std::string(what * 37u, 'p'));
+      break;
+    case 4:
+      exchange.finish();
+      break;
+    case 5:
+      exchange.abort();
+      break;
+    case 6:
+      host.exchanges.pop_back();
+      break;
+    default:
+      (void)exchange.read_all(1000);
+      break;
   }
 }
 

@@ -14,14 +14,30 @@ void act(hf::http::FakeHost& host, uint8_t what, uint8_t which) {
   auto& exchange = *host.exchanges[index];
   char piece[1000];
   switch (what % 8) {
-    case 0: (void)exchange.read(piece); break;
-    case 1: exchange.respond(200 + what % 200, {}, std::string(what, 'b')); break;
-    case 2: exchange.start(200, {}); break;
-    case 3: exchange.push(std::string(what * 97u, 'p')); break;
-    case 4: exchange.finish(); break;
-    case 5: exchange.abort(); break;
-    case 6: host.exchanges.erase(host.exchanges.begin() + static_cast<ptrdiff_t>(index)); break;
-    default: (void)exchange.read_all(100'000); break;
+    case 0:
+      (void)exchange.read(piece);
+      break;
+    case 1:
+      exchange.respond(200 + what % 200, {}, std::string(what, 'b'));
+      break;
+    case 2:
+      exchange.start(200, {});
+      break;
+    case 3:
+      exchange.push(std::string(what * 97u, 'p'));
+      break;
+    case 4:
+      exchange.finish();
+      break;
+    case 5:
+      exchange.abort();
+      break;
+    case 6:
+      host.exchanges.erase(host.exchanges.begin() + static_cast<ptrdiff_t>(index));
+      break;
+    default:
+      (void)exchange.read_all(100'000);
+      break;
   }
 }
 

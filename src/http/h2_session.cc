@@ -25,7 +25,7 @@ struct H2Stream {
   std::shared_ptr<Stream> stream;  // from then on
   size_t header_bytes = 0;
   size_t discarded = 0;  // of a body that came after its answer was out
-  int refusal = 0;  // status for a head that cannot be served
+  int refusal = 0;       // status for a head that cannot be served
   std::string_view why;
   bool expecting = false;    // Expect: 100-continue, not answered yet
   bool body_done = false;    // the client's END_STREAM came
@@ -438,6 +438,7 @@ void H2Session::on_sent(const nghttp2_frame& frame) {
   if (!(frame.hd.flags & NGHTTP2_FLAG_END_STREAM)) return;
   h->sent = true;
   h->stream->retire();
+  if (size_t dropped = h->stream->take_consumed()) nghttp2_session_consume_stream(session_, h->id, dropped);
   if (std::exchange(h->counted, false)) host_.count_active(-1);
   // The client still sends: what is not much is read away (curl 7.88 takes a reset here for a failure, though the
   // answer is whole), the rest is stopped (on_data, tick). RFC 9113, 8.1. One that waits for a 100 will not send.
