@@ -2,6 +2,7 @@
 // anything. Only the gate can make one, so a handler that forgot the check does not compile.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,26 +23,27 @@ namespace hf::fleet {
 class Fleet;
 class Models;
 class Jobs;
-}
+}  // namespace hf::fleet
 
 namespace hf::api {
 
 // What handlers may use. Owned by app; lives as long as the server.
 struct Site {
-  std::string id;                     // 16 hex digits, made at the first start
+  std::string id;  // 16 hex digits, made at the first start
   std::string region = "site-1";
-  std::string version;                // program version and digest
+  std::string version;  // program version and digest
   os::Clock& clock;
   os::Random& random;
   store::Db& db;
   store::Objects& objects;
   security::Keys& keys;
   security::Ledger& ledger;
-  const crypto::SigningKey& signing_key;   // receipts and heads
+  const crypto::SigningKey& signing_key;  // receipts and heads
   fleet::Fleet& fleet;
   fleet::Models& models;
   fleet::Jobs& jobs;
-  std::function<std::string()> status_json;  // for GET /holdfast/v1/status
+  std::function<std::string()> status_json;          // for GET /holdfast/v1/status
+  std::function<void(const std::string& line)> log;  // what an operator should see (faults of ours); may be empty
 };
 
 class Call : public std::enable_shared_from_this<Call> {
@@ -54,7 +56,8 @@ class Call : public std::enable_shared_from_this<Call> {
   const std::string& request_id() const { return request_id_; }
   const http::RequestHead& head() const { return head_; }
   Micros now() const { return site_.clock.now(); }
-  std::string arn(std::string_view service, std::string_view resource) const;  // arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE
+  std::string arn(std::string_view service,
+                  std::string_view resource) const;  // arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE
 
   // Where authorisation depends on data: AccessDenied, with the denial in the ledger, unless allowed.
   Status may(std::string_view action, std::string_view resource);
@@ -74,17 +77,23 @@ class Call : public std::enable_shared_from_this<Call> {
   friend class Gate;
   Call(Site& site, security::Identity who, std::string action, std::string resource, std::string request_id,
        http::RequestHead head)
-      : site_(site), who_(std::move(who)), action_(std::move(action)), resource_(std::move(resource)),
-        request_id_(std::move(request_id)), head_(std::move(head)) {}
+      : site_(site),
+        who_(std::move(who)),
+        action_(std::move(action)),
+        resource_(std::move(resource)),
+        request_id_(std::move(request_id)),
+        head_(std::move(head)) {}
+  security::Entry entry(const std::string& detail) const;
   Site& site_;
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
-  bool committed_ = false;
+  std::string reason_;  // why it was allowed
+  std::atomic<bool> committed_ = false;
 };
 
 // Error names follow the service; these are the common ones.
-Error not_found(std::string message);       // ResourceNotFoundException / ResourceNotFound by protocol
-Error invalid(std::string message);         // ValidationException
+Error not_found(std::string message);  // ResourceNotFoundException / ResourceNotFound by protocol
+Error invalid(std::string message);    // ValidationException
 
 }  // namespace hf::api

@@ -12,8 +12,8 @@ class Gate {
  public:
   Gate(Site& site, std::vector<Service> services);
   ~Gate();
-  http::Route route(const http::RequestHead& head) const;    // on the loop
-  void handle(std::shared_ptr<http::Exchange> exchange);      // on the route's pool
+  http::Route route(const http::RequestHead& head) const;  // on the loop
+  void handle(std::shared_ptr<http::Exchange> exchange);   // on the route's pool
   const std::vector<Service>& services() const;
 
  private:
@@ -23,7 +23,7 @@ class Gate {
 
 // Rows for `holdfast coverage`.
 struct CoverageRow {
-  std::string service, operation, status;   // "implemented" | "not_implemented"
+  std::string service, operation, status;  // "implemented" | "not_implemented"
 };
 std::vector<CoverageRow> coverage(const std::vector<Service>& services);
 

@@ -20,7 +20,15 @@
 
 namespace hf::api {
 
-enum class Protocol { rest_json, aws_json_1_0, aws_json_1_1, aws_query, rest_xml, openai, holdfast /* rest_json, own errors */ };
+enum class Protocol {
+  rest_json,
+  aws_json_1_0,
+  aws_json_1_1,
+  aws_query,
+  rest_xml,
+  openai,
+  holdfast /* rest_json, own errors */
+};
 
 enum class Effect {
   read,       // metadata: only denials go into the ledger
@@ -39,45 +47,46 @@ class EventSink {
   virtual http::Exchange::Push event(std::string_view type, std::string data,
                                      std::string_view content_type = "application/json") = 0;
   virtual void header(std::string name, std::string value) = 0;  // before the first event
-  virtual void error(const Error& error) = 0;    // the protocol's own form of a failure mid-stream; ends it
+  virtual void error(const Error& error) = 0;  // the protocol's own form of a failure mid-stream; ends it
   virtual void finish() = 0;
   virtual bool closed() const = 0;
   virtual void on_room(std::function<void()> callback) = 0;
 };
 
 struct Operation {
-  std::string name;                 // AWS's: "CreateTrainingJob"
-  std::string action;               // IAM's: default "<service>:<name>"
-  std::string method, path;         // rest protocols: "POST", "/model/{modelId}/converse"; greedy "{Key+}"
-  std::string query;                // what must be in the query: "list-type=2", "uploads" (any value)
+  std::string name;          // AWS's: "CreateTrainingJob"
+  std::string action;        // IAM's: default "<service>:<name>"
+  std::string method, path;  // rest protocols: "POST", "/model/{modelId}/converse"; greedy "{Key+}"
+  std::string query;         // what must be in the query: "list-type=2", "uploads" (any value)
   Effect effect = Effect::read;
   http::Pool pool = http::Pool::control;
   uint64_t body_limit = 4 << 20;
-  bool streaming_input = false;     // the input has a wire::Body: it is not read before the handler
+  bool streaming_input = false;  // the input has a wire::Body: it is not read before the handler
   int success_status = 200;
-  const wire::Shape* input = nullptr;   // nullptr: not implemented
+  const wire::Shape* input = nullptr;  // nullptr: not implemented
   const wire::Shape* output = nullptr;
   std::function<std::shared_ptr<void>()> make_input, make_output;
-  std::function<std::string(const Call&, const void* input)> resource;      // the ARN to authorise
+  std::function<std::string(const Call&, const void* input)> resource;  // the ARN to authorise
   std::function<Status(Call&, const void* input, void* output)> handle;
   std::function<Status(Call&, const void* input, std::shared_ptr<EventSink>)> handle_stream;
+  std::function<bool(const void* input)> wants_stream;  // where both handlers are there: which one
 };
 
-struct Route {   // of the rest protocols
+struct Route {  // of the rest protocols
   const char* method = "POST";
   const char* path = "/";
   const char* query = "";
 };
 
 struct Service {
-  std::string name;                 // as botocore spells it: "bedrock-runtime"
-  std::string signing_name;         // "bedrock"
-  std::string iam_prefix;           // "bedrock"; default: signing_name
+  std::string name;          // as botocore spells it: "bedrock-runtime"
+  std::string signing_name;  // "bedrock"
+  std::string iam_prefix;    // "bedrock"; default: signing_name
   Protocol protocol{};
-  std::string version;              // aws_query's API version
-  std::string target_prefix;        // aws_json: "SageMaker"
+  std::string version;        // aws_query's API version
+  std::string target_prefix;  // aws_json: "SageMaker"
   std::string xml_namespace;
-  bool bearer = false;              // accepts Authorization: Bearer
+  bool bearer = false;  // accepts Authorization: Bearer
   std::vector<Operation> operations;
 
   template <class In, class Out>
@@ -87,11 +96,18 @@ struct Service {
   Operation& add_stream(std::string name_, Route route, Effect effect,
                         Status (*handler)(Call&, const In&, std::shared_ptr<EventSink>),
                         std::string (*resource)(const Call&, const In&));
+  // One route that answers whole or streamed, as a member of the request says (OpenAI's "stream").
+  template <class In, class Out>
+  Operation& add_either(std::string name_, Route route, Effect effect, Result<Out> (*handler)(Call&, const In&),
+                        Status (*stream_handler)(Call&, const In&, std::shared_ptr<EventSink>),
+                        bool (*wants_stream)(const In&), std::string (*resource)(const Call&, const In&));
   // Operations that AWS has and we do not: their own 'not implemented' error, and a line on the coverage page. Routes
   // ("GET /guardrails/{guardrailIdentifier}") only for the rest protocols.
   void missing(std::string name_, Route route = {});
   Operation& row(std::string name_, Route route, Effect effect);
 };
+
+bool is_rest(Protocol protocol);  // routed by method and path
 
 // All services, in the order in which routes are tried. One visible list (api/services.cc).
 std::vector<Service> all_services();
@@ -133,6 +149,18 @@ Operation& Service::add_stream(std::string name_, Route route, Effect effect,
   o.handle_stream = [handler](Call& call, const void* in, std::shared_ptr<EventSink> sink) {
     return handler(call, *static_cast<const In*>(in), std::move(sink));
   };
+  return o;
+}
+
+template <class In, class Out>
+Operation& Service::add_either(std::string name_, Route route, Effect effect, Result<Out> (*handler)(Call&, const In&),
+                               Status (*stream_handler)(Call&, const In&, std::shared_ptr<EventSink>),
+                               bool (*wants_stream)(const In&), std::string (*resource)(const Call&, const In&)) {
+  Operation& o = add<In, Out>(std::move(name_), route, effect, handler, resource);
+  o.handle_stream = [stream_handler](Call& call, const void* in, std::shared_ptr<EventSink> sink) {
+    return stream_handler(call, *static_cast<const In*>(in), std::move(sink));
+  };
+  o.wants_stream = [wants_stream](const void* in) { return wants_stream(*static_cast<const In*>(in)); };
   return o;
 }
 

@@ -35,6 +35,7 @@ std::string plain_number(double v) {
 
 Status in_range(const Field& f, double v, const Spot& spot) {
   if ((!f.min || v >= *f.min) && (!f.max || v <= *f.max)) return {};
+  if (f.min == f.max) return expected(spot, plain_number(*f.min), f.is_secret ? "another value" : plain_number(v));
   return expected(spot, "a number from " + plain_number(*f.min) + " to " + plain_number(*f.max),
                   f.is_secret ? "another value" : plain_number(v));
 }

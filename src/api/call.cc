@@ -1,0 +1,73 @@
+#include "api/call.h"
+
+#include "api/errors.h"
+
+namespace hf::api {
+
+std::string Call::arn(std::string_view service, std::string_view resource) const {
+  return "arn:aws:" + std::string(service) + ":" + site_.region + ":" + who_.account + ":" + std::string(resource);
+}
+
+security::Entry Call::entry(const std::string& detail) const {
+  security::Entry e;
+  e.time = site_.clock.now();
+  e.account = who_.account;
+  e.principal = who_.arn;
+  e.action = action_;
+  e.resource = resource_;
+  e.decision = "allow";
+  e.reason = reason_;
+  e.request_id = request_id_;
+  e.source = head_.peer;
+  e.detail = detail;
+  return e;
+}
+
+Status Call::may(std::string_view action, std::string_view resource) {
+  security::Decision decision = security::evaluate(who_, action, resource);
+  if (decision.allowed) return {};
+  security::Entry e = entry("");
+  e.action = action;
+  e.resource = resource;
+  e.decision = "deny";
+  e.reason = decision.reason;
+  TRY(site_.db.write([&](store::Txn& txn) -> Status {
+    auto index = site_.ledger.append(txn, e);
+    return index.ok() ? Status() : Status(index.error());
+  }));
+  return fail(Code::denied, kAccessDenied,
+              who_.arn + " is not authorized to perform " + std::string(action) + " on " + std::string(resource) +
+                  " (" + decision.reason + ")");
+}
+
+Status Call::commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail) {
+  security::Entry e = entry(detail);
+  TRY(site_.db.write([&](store::Txn& txn) -> Status {
+    TRY(mutate(txn));
+    auto index = site_.ledger.append(txn, e);
+    return index.ok() ? Status() : Status(index.error());
+  }));
+  committed_ = true;
+  return {};
+}
+
+Result<uint64_t> Call::record(const std::string& detail) {
+  return record(detail, [](store::Txn&, uint64_t) { return Status(); });
+}
+
+Result<uint64_t> Call::record(const std::string& detail,
+                              const std::function<Status(store::Txn&, uint64_t index)>& mutate) {
+  security::Entry e = entry(detail);
+  uint64_t at = 0;
+  TRY(site_.db.write([&](store::Txn& txn) -> Status {
+    at = TRY(site_.ledger.append(txn, e));
+    return mutate(txn, at);
+  }));
+  committed_ = true;
+  return at;
+}
+
+Error not_found(std::string message) { return fail(Code::not_found, std::move(message)); }
+Error invalid(std::string message) { return fail(Code::invalid, std::move(message)); }
+
+}  // namespace hf::api

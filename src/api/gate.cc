@@ -1,0 +1,329 @@
+#include "api/gate.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "api/authenticate.h"
+#include "api/denials.h"
+#include "api/errors.h"
+#include "api/event_sink.h"
+#include "api/router.h"
+#include "base/bytes.h"
+#include "wire/codec.h"
+
+namespace hf::api {
+namespace {
+
+// For a request whose operation is not known: enough for any signed body that we have to read to check its signature.
+constexpr uint64_t kUnknownBody = 1 << 20;
+// A body that streams is not read before its handler runs; if no hash of it was signed it has to be held, so less of
+// it.
+constexpr uint64_t kHeldBody = 4 << 20;
+
+// x-amz-* headers of S3 that belong to no operation: signing, checksums, the SDK's own.
+bool is_common_header(std::string_view name) {
+  static constexpr const char* kCommon[] = {"x-amz-date",
+                                            "x-amz-content-sha256",
+                                            "x-amz-security-token",
+                                            "x-amz-user-agent",
+                                            "x-amz-decoded-content-length",
+                                            "x-amz-trailer",
+                                            "x-amz-sdk-checksum-algorithm"};
+  for (const char* c : kCommon)
+    if (name == c) return true;
+  return name.starts_with("x-amz-checksum-");
+}
+
+Status check_s3_headers(const Match& match, const http::RequestHead& head) {
+  for (const auto& [name, value] : head.headers.all()) {
+    if (!name.starts_with("x-amz-") || is_common_header(name)) continue;
+    bool member = false;
+    for (const std::string& h : match.headers)
+      member |= h == name || (h.back() == '*' && name.starts_with(std::string_view(h).substr(0, h.size() - 1)));
+    if (!member)
+      return fail(Code::invalid, wire::kRefused,
+                  name + ": expected no such header for " + match.operation->name + ", found one");
+  }
+  return {};
+}
+
+std::string new_request_id(Site& site, Protocol protocol) {
+  std::string h = hex(site.random.bytes(16));
+  if (protocol == Protocol::rest_xml) {
+    h.resize(16);
+    for (char& c : h) c = c >= 'a' ? static_cast<char>(c - 32) : c;
+    return h;
+  }
+  return h.substr(0, 8) + "-" + h.substr(8, 4) + "-4" + h.substr(13, 3) + "-a" + h.substr(17, 3) + "-" + h.substr(20);
+}
+
+bool signing_parameter(std::string_view name) { return name.starts_with("X-Amz-"); }
+
+}  // namespace
+
+struct Gate::State {
+  Site& site;
+  std::vector<Service> services;
+  Router router;
+  std::mutex mutex;  // guards budget
+  DenialBudget budget;
+
+  State(Site& s, std::vector<Service> list) : site(s), services(std::move(list)), router(services) {}
+  ~State() { record_missed(true); }
+
+  struct Request {
+    std::shared_ptr<http::Exchange> exchange;
+    Match match;
+    std::string id;
+    const http::RequestHead& head() const { return exchange->head(); }
+  };
+
+  void log(const std::string& line) const {
+    if (site.log) site.log(line);
+  }
+  void answer_error(const Request& r, const Error& error) const;
+  Status append(const security::Entry& entry);
+  void record_missed(bool at_end);
+  void record_unknown(const Request& r, const Error& error);
+  Status run(Request& r);
+  Status read_operation(Request& r, Caller& caller, std::string& body, wire::Pairs& form);
+  Status decode(Request& r, Caller& caller, std::string body, const wire::Pairs& form, void* in);
+  Status authorise(Call& call, const Operation& o, const void* in);
+  Status answer(Request& r, Call& call, const void* out);
+  Status send_stream(Request& r, wire::RestResponse& response, int status);
+};
+
+// ---- refusals
+
+void Gate::State::answer_error(const Request& r, const Error& error) const {
+  if (error.code == Code::internal || error.code == Code::corrupt)
+    log("request " + r.id + " " + (r.match.operation ? r.match.operation->action : "?") + ": " + error.message);
+  Reply reply = error_reply(r.match.form, error, r.id, r.head());
+  r.exchange->respond(reply.status, std::move(reply.headers), std::move(reply.body));
+}
+
+Status Gate::State::append(const security::Entry& entry) {
+  return site.db.write([&](store::Txn& txn) -> Status {
+    auto index = site.ledger.append(txn, entry);
+    return index.ok() ? Status() : Status(index.error());
+  });
+}
+
+void Gate::State::record_missed(bool at_end) {
+  uint64_t missed = 0;
+  {
+    std::lock_guard lock(mutex);
+    missed = budget.flush(site.clock.monotonic_us(), at_end);
+  }
+  if (missed == 0) return;
+  security::Entry e;
+  e.time = site.clock.now();
+  e.action = "holdfast:Authenticate";
+  e.decision = "deny";
+  e.reason = "flood";
+  e.detail = "{\"refusals\":" + std::to_string(missed) + "}";
+  if (auto s = append(e); !s.ok())
+    log("the ledger did not take " + std::to_string(missed) + " refusals: " + s.error().message);
+}
+
+// A caller that could not be told. The refusal stands whether or not the ledger can take it.
+void Gate::State::record_unknown(const Request& r, const Error& error) {
+  DenialBudget::Verdict verdict;
+  {
+    std::lock_guard lock(mutex);
+    verdict = budget.step(site.clock.monotonic_us());
+  }
+  if (!verdict.record) return;
+  security::Entry e;
+  e.time = site.clock.now();
+  e.action = r.match.operation ? r.match.operation->action : "holdfast:Authenticate";
+  e.decision = "deny";
+  e.reason = error.name;
+  e.request_id = r.id;
+  e.source = r.head().peer;
+  if (verdict.missed) e.detail = "{\"refusals_before\":" + std::to_string(verdict.missed) + "}";
+  if (auto s = append(e); !s.ok()) log("the ledger did not take a refusal: " + s.error().message);
+}
+
+// ---- decoding
+
+// The body as a whole where it is not streamed, and aws-query's operation, which only the body names.
+Status Gate::State::read_operation(Request& r, Caller& caller, std::string& body, wire::Pairs& form) {
+  const Operation* o = r.match.operation;
+  if (o && o->streaming_input) return {};
+  body = TRY(caller.payload->read_all(o ? o->body_limit : kUnknownBody));
+  if (r.match.form.protocol != Protocol::aws_query) return {};
+  form = TRY(r.match.action_in_query ? wire::decode_query(r.head().query(), false) : wire::decode_query(body, true));
+  if (o || !r.match.service || !r.match.problem.name.empty()) return {};
+  std::string action, version;
+  for (const auto& [name, value] : form) {
+    if (name == "Action") action = value;
+    if (name == "Version") version = value;
+  }
+  router.query_operation(r.match, action, version);
+  return {};
+}
+
+Status Gate::State::decode(Request& r, Caller& caller, std::string body, const wire::Pairs& form, void* in) {
+  const Operation& o = *r.match.operation;
+  switch (r.match.form.protocol) {
+    case Protocol::aws_json_1_0:
+    case Protocol::aws_json_1_1:
+      return wire::decode_json(*o.input, body, in);
+    case Protocol::aws_query:
+      return wire::decode_aws_query(
+          *o.input, form, in, r.match.action_in_query ? signing_parameter : std::function<bool(std::string_view)>());
+    case Protocol::rest_json:
+    case Protocol::rest_xml:
+    case Protocol::openai:
+    case Protocol::holdfast:
+      break;
+  }
+  if (r.match.form.protocol == Protocol::rest_xml) TRY(check_s3_headers(r.match, r.head()));
+  wire::RestRequest request;
+  request.headers = &r.head().headers;
+  for (const auto& [name, raw] : r.match.raw_labels)
+    request.labels.emplace_back(name, TRY(wire::decode_label(raw, name)));
+  request.query = TRY(wire::decode_query(r.head().query(), false));
+  request.body = body;
+  if (o.streaming_input) request.stream = {caller.payload, caller.payload->length()};
+  const auto format = r.match.form.protocol == Protocol::rest_xml ? wire::Format::xml : wire::Format::json;
+  return wire::decode_rest(*o.input, format, request, in);
+}
+
+// ---- deciding
+
+Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
+  call.resource_ = o.resource(call, in);
+  security::Decision decision = security::evaluate(call.who_, call.action_, call.resource_);
+  call.reason_ = decision.reason;
+  if (decision.allowed) return {};
+  return call.may(call.action_, call.resource_);  // records the denial, and words it
+}
+
+// ---- answering
+
+Status Gate::State::send_stream(Request& r, wire::RestResponse& response, int status) {
+  if (response.stream.length >= 0) response.headers.set("content-length", std::to_string(response.stream.length));
+  // The first piece is read before the head goes: an error until then is a plain one.
+  std::string piece(256 << 10, '\0');
+  size_t n = 0;
+  const bool body = r.head().method != "HEAD" && response.stream.source;
+  if (body) n = TRY(response.stream.source->read(piece));
+  r.exchange->start(status, std::move(response.headers));
+  while (n > 0) {
+    if (!r.exchange->write(piece.substr(0, n)).ok()) return {};  // the client is gone
+    auto next = response.stream.source->read(piece);
+    if (!next.ok()) {
+      log("request " + r.id + ": the answer broke off: " + next.error().message);
+      r.exchange->abort();
+      return {};
+    }
+    n = *next;
+  }
+  r.exchange->finish();
+  return {};
+}
+
+Status Gate::State::answer(Request& r, Call& call, const void* out) {
+  const Operation& o = *r.match.operation;
+  const Service& s = *r.match.service;
+  wire::RestResponse response;
+  switch (r.match.form.protocol) {
+    case Protocol::aws_json_1_0:
+    case Protocol::aws_json_1_1:
+      wire::encode_json(*o.output, wire::TimeFormat::epoch, out, response.body);
+      response.headers.set("content-type", s.protocol == Protocol::aws_json_1_0 ? "application/x-amz-json-1.0"
+                                                                                : "application/x-amz-json-1.1");
+      break;
+    case Protocol::aws_query:
+      response.body = wire::encode_aws_query(o.output, o.name, s.xml_namespace, r.id, out);
+      response.headers.set("content-type", "text/xml");
+      break;
+    case Protocol::rest_json:
+    case Protocol::openai:
+    case Protocol::holdfast:
+      TRY(wire::encode_rest(*o.output, {wire::Format::json, wire::TimeFormat::iso8601, "", ""}, out, response));
+      break;
+    case Protocol::rest_xml:
+      TRY(wire::encode_rest(*o.output,
+                            {wire::Format::xml, wire::TimeFormat::iso8601, s.xml_namespace, o.name + "Result"}, out,
+                            response));
+      break;
+  }
+  add_request_id(r.match.form, r.id, response.headers);
+  const int status = response.status ? response.status : o.success_status;
+  if (o.effect == Effect::read_data && !call.committed_) TRY(call.record());  // before the first byte goes
+  if (response.has_stream) return send_stream(r, response, status);
+  if (status == 204 || status == 304) {
+    response.body.clear();
+  } else if (r.head().method == "HEAD") {
+    if (!response.headers.has("content-length"))
+      response.headers.set("content-length", std::to_string(response.body.size()));
+    r.exchange->start(status, std::move(response.headers));
+    r.exchange->finish();
+    return {};
+  }
+  r.exchange->respond(status, std::move(response.headers), std::move(response.body));
+  return {};
+}
+
+// ---- the one path
+
+Status Gate::State::run(Request& r) {
+  const Credentials credentials = sniff(r.head());
+  uint64_t limit = r.match.operation ? r.match.operation->body_limit : kUnknownBody;
+  if (r.match.operation && r.match.operation->streaming_input) limit = std::min(limit, kHeldBody);
+  auto who = authenticate(site, r.exchange, r.match, credentials, limit);
+  if (!who.ok()) {
+    if (who.error().code == Code::denied) record_unknown(r, who.error());
+    return who.error();
+  }
+  Caller caller = std::move(who).value();
+  std::string body;
+  wire::Pairs form;
+  TRY(read_operation(r, caller, body, form));
+  if (!r.match.operation) return r.match.problem;
+  const Operation& o = *r.match.operation;
+
+  std::shared_ptr<Call> call(new Call(site, std::move(caller.identity), o.action, "", r.id, r.head()));
+  std::shared_ptr<void> in = o.make_input();
+  TRY(decode(r, caller, std::move(body), form, in.get()));
+  TRY(authorise(*call, o, in.get()));
+  if (o.handle_stream && (!o.wants_stream || o.wants_stream(in.get()))) {
+    auto sink = make_event_sink(r.exchange, r.match.form, r.id);
+    if (auto s = o.handle_stream(*call, in.get(), sink); !s.ok()) sink->error(s.error());
+    return {};
+  }
+  std::shared_ptr<void> out = o.make_output();
+  TRY(o.handle(*call, in.get(), out.get()));
+  if ((o.effect == Effect::write || o.effect == Effect::inference) && !call->committed_)
+    return fail(Code::internal, o.name + " succeeded without an entry in the ledger");
+  return answer(r, *call, out.get());
+}
+
+Gate::Gate(Site& site, std::vector<Service> services) : state_(std::make_unique<State>(site, std::move(services))) {}
+Gate::~Gate() = default;
+const std::vector<Service>& Gate::services() const { return state_->services; }
+
+http::Route Gate::route(const http::RequestHead& head) const {
+  Match match = state_->router.match(head, sniff(head));
+  if (match.health) return {http::Pool::loop, 0};
+  if (!match.operation) return {http::Pool::control, kUnknownBody};
+  return {match.operation->pool, match.operation->body_limit};
+}
+
+void Gate::handle(std::shared_ptr<http::Exchange> exchange) {
+  State::Request r{exchange, state_->router.match(exchange->head(), sniff(exchange->head())), {}};
+  if (r.match.health) {
+    http::Headers headers;
+    headers.set("content-type", "application/json");
+    exchange->respond(200, std::move(headers), r.head().method == "HEAD" ? "" : "{\"status\":\"ok\"}");
+    return;
+  }
+  r.id = new_request_id(state_->site, r.match.form.protocol);
+  state_->record_missed(false);
+  if (auto s = state_->run(r); !s.ok()) state_->answer_error(r, s.error());
+}
+
+}  // namespace hf::api

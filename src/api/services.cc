@@ -1,0 +1,11 @@
+#include "api/service.h"
+
+namespace hf::api {
+
+// The order is the order in which routes are tried where a request does not say its service.
+std::vector<Service> all_services() {
+  std::vector<Service> services;
+  return services;
+}
+
+}  // namespace hf::api
