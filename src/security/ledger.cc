@@ -52,7 +52,7 @@ Head head_of(const store::Statement& row) {
   return {static_cast<uint64_t>(row.integer(0)), row.text(1), row.integer(2), row.text(3)};
 }
 
-Result<Head> newest_head(store::Txn& txn) {  // size 0 and no signature: there is none yet
+Result<Head> newest_head(store::Txn& txn) {  // no signature: there is none
   auto q = TRY(txn.query("SELECT size, root, time, signature FROM ledger_heads ORDER BY size DESC LIMIT 1"));
   if (!TRY(q.step())) return Head{0, crypto::sha256(""), 0, ""};
   return head_of(q);
@@ -88,6 +88,7 @@ class LedgerImpl final : public Ledger {
 
   Status check_newest(store::Txn& txn);
   Status sign_head(store::Txn& txn);
+  Status store_head(store::Txn& txn, uint64_t size);
   bool signature_good(const Head& head) const {
     return crypto::verify_ed25519(key_.public_raw(), head_message(site_id_, head), head.signature);
   }
@@ -108,9 +109,11 @@ class LedgerImpl final : public Ledger {
 };
 
 Status LedgerImpl::start() {
-  TRY(db_.write([](store::Txn& txn) -> Status {
+  TRY(db_.write([this](store::Txn& txn) -> Status {
     for (const char* sql : kSchema) TRY(txn.run(sql));
-    return {};
+    // A new log has a head too: the empty tree's.
+    bool none = TRY(newest_head(txn)).signature.empty() && TRY(count_entries(txn)) == 0;
+    return none ? store_head(txn, 0) : Status();
   }));
   TRY(db_.read([this](store::Txn& txn) { return check_newest(txn); }));
   db_.before_commit([alive = alive_](store::Txn& txn) -> Status {
@@ -126,11 +129,11 @@ Status LedgerImpl::check_newest(store::Txn& txn) {
   if (newest.size != size)
     return corrupt("there are " + std::to_string(size) + " entries, and the newest head is over " +
                    std::to_string(newest.size));
-  if (size == 0) return {};
   if (!signature_good(newest))
     return corrupt("the signature of the newest head (size " + std::to_string(size) + ") does not verify");
   if (TRY(merkle::root(lookup_in(txn), size)) != newest.root)
     return corrupt("the tree over " + std::to_string(size) + " entries does not have the newest head's root");
+  if (size == 0) return {};
   // The last entry is what a lost write would have torn.
   auto q = TRY(txn.query("SELECT line FROM ledger_entries WHERE idx = ?"));
   q.bind(signed_size(size - 1));
@@ -142,7 +145,10 @@ Status LedgerImpl::check_newest(store::Txn& txn) {
 
 Status LedgerImpl::sign_head(store::Txn& txn) {
   uint64_t size = TRY(count_entries(txn));
-  if (size == TRY(newest_head(txn)).size) return {};
+  return size == TRY(newest_head(txn)).size ? Status() : store_head(txn, size);
+}
+
+Status LedgerImpl::store_head(store::Txn& txn, uint64_t size) {
   Head head{size, TRY(merkle::root(lookup_in(txn), size)), clock_.now(), ""};
   head.signature = key_.sign(head_message(site_id_, head));
   auto q = TRY(txn.query("INSERT INTO ledger_heads (size, root, time, signature) VALUES (?, ?, ?, ?)"));
