@@ -153,6 +153,7 @@ class JobsImpl final : public Jobs {
     return out;
   }
   Result<JobProgress> progress(const std::string& account, const std::string& name) override;
+  Deployments& deployments() override { return *deployments_; }
 
  private:
   struct Input {
@@ -184,6 +185,7 @@ class JobsImpl final : public Jobs {
 
   const Site site_;
   const JobsOptions options_;
+  std::unique_ptr<Deployments> deployments_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
@@ -196,6 +198,7 @@ class JobsImpl final : public Jobs {
 // ---- the records
 
 Status JobsImpl::prepare() {
+  deployments_ = TRY(Deployments::open(site_.clock, site_.db, site_.ledger, site_.fleet));
   TRY(site_.fs.make_dirs(options_.scratch));
   for (const std::string& name : TRY(site_.fs.list(options_.scratch)))
     TRY(site_.fs.remove_tree(options_.scratch + "/" + name));

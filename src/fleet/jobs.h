@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fleet/deployments.h"
 #include "fleet/fleet.h"
 #include "fleet/registry.h"
 #include "fleet/training_job.h"
@@ -68,6 +69,8 @@ class Jobs {
                                                   const std::string& name) = 0;
   virtual Result<std::vector<TrainingJob>> list(store::Txn& txn, const std::string& account) = 0;  // by name, all
   virtual Result<JobProgress> progress(const std::string& account, const std::string& name) = 0;
+
+  virtual Deployments& deployments() = 0;  // the site's other background work
 };
 
 // The curve, thinned by dropping every other point when it is full.

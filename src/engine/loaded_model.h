@@ -1,0 +1,49 @@
+// A model folder's files, made ready to serve: everything in them is checked on the way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "model/chat.h"
+#include "model/llama.h"
+#include "model/tokenizer/tokenizer.h"
+#include "os/mapping.h"
+#include "rpc/messages.h"
+#include "tensor/kernels.h"
+
+namespace hf::engine {
+
+struct ModelFile {
+  std::string name;  // "config.json", "tokenizer.json", "*.safetensors"; others are passed over
+  os::Mapping bytes;
+};
+
+// Read-only once loaded.
+struct LoadedModel {
+  explicit LoadedModel(model::Tokenizer t) : tokenizer(std::move(t)) {}
+
+  rpc::ModelCard card;
+  std::unique_ptr<model::LlamaModel> weights;
+  model::Tokenizer tokenizer;
+  model::ChatFormat chat = model::ChatFormat::plain;
+  std::vector<int32_t> ends;  // tokens that end an answer, ascending
+  int64_t page_bytes = 0;     // of one page of keys and values
+  size_t longest_token = 1;   // bytes
+
+  // Ids of a prompt. invalid: longer than the model's context leaves room for an answer of one token.
+  Result<std::vector<int32_t>> render(const rpc::Prompt& prompt) const;
+  bool is_end(int32_t id) const;
+};
+
+inline constexpr uint64_t kMaxModelFile = uint64_t{1} << 40;
+
+// The files' memory may go afterwards: weights are copied into the kernels' layout, as bfloat16 if the file's
+// matrices are, else as floats. corrupt, invalid, not_found: which file or tensor is wrong, missing or left over.
+Result<std::shared_ptr<const LoadedModel>> load_model(const std::string& digest, std::vector<ModelFile> files,
+                                                      const tensor::Kernels& kernels);
+
+}  // namespace hf::engine
