@@ -18,6 +18,11 @@
 #include <iterator>
 #include <memory>
 
+#ifdef __clang__  // libseccomp's SCMP_A* are C's compound literals
+#pragma clang diagnostic ignored "-Wc99-extensions"
+#pragma clang diagnostic ignored "-Wmissing-field-initializers"
+#endif
+
 namespace hf::os {
 namespace {
 
