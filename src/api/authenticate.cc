@@ -21,7 +21,13 @@ Result<Caller> by_sigv4(Site& site, const std::shared_ptr<http::Exchange>& excha
   const http::RequestHead& head = exchange->head();
   security::SignedParts parts{head.method, std::string(head.path()), std::string(head.query()), head.authority,
                               &head.headers.all()};
-  security::Claim claim = TRY(security::parse_claim(parts));
+  auto parsed = security::parse_claim(parts);
+  if (!parsed.ok()) {
+    Error error = parsed.error();
+    if (error.name == "InvalidRequest") error.name = "IncompleteSignature";  // a payload mode that nobody knows
+    return error;
+  }
+  const security::Claim claim = std::move(parsed).value();
   if (match.service && claim.service != match.service->signing_name)
     return denied(kBadSignature, "the credential's scope: expected the service '" + match.service->signing_name +
                                      "', found '" + claim.service + "'");

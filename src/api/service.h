@@ -79,15 +79,15 @@ struct Route {  // of the rest protocols
 };
 
 struct Service {
-  std::string name;          // as botocore spells it: "bedrock-runtime"
-  std::string signing_name;  // "bedrock"
-  std::string iam_prefix;    // "bedrock"; default: signing_name
-  Protocol protocol{};
-  std::string version;        // aws_query's API version
-  std::string target_prefix;  // aws_json: "SageMaker"
-  std::string xml_namespace;
+  std::string name = {};          // as botocore spells it: "bedrock-runtime"
+  std::string signing_name = {};  // "bedrock"
+  std::string iam_prefix = {};    // "bedrock"; default: signing_name
+  Protocol protocol = Protocol::rest_json;
+  std::string version = {};        // aws_query's API version
+  std::string target_prefix = {};  // aws_json: "SageMaker"
+  std::string xml_namespace = {};
   bool bearer = false;  // accepts Authorization: Bearer
-  std::vector<Operation> operations;
+  std::vector<Operation> operations = {};
 
   template <class In, class Out>
   Operation& add(std::string name_, Route route, Effect effect, Result<Out> (*handler)(Call&, const In&),

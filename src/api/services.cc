@@ -5,6 +5,7 @@ namespace hf::api {
 // The order is the order in which routes are tried where a request does not say its service.
 std::vector<Service> all_services() {
   std::vector<Service> services;
+  services.push_back(openai());
   services.push_back(bedrock_runtime());
   services.push_back(bedrock());
   return services;

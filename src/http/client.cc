@@ -19,51 +19,47 @@ using ErrorCode = beast::error_code;
 constexpr size_t kHeadLimit = 64 << 10;
 constexpr size_t kBodyLimit = 64 << 20;  // of request(): more wants stream()
 constexpr size_t kHeaderCountLimit = 256;
-constexpr size_t kFramingLimit = 16 << 10;
 constexpr int kInterimLimit = 16;  // 1xx answers before the real one
 
-class ResponseParser final : public beast::http::basic_parser<false> {
+// Beast reads the head; the body is BodyReader's.
+class HeadParser final : public beast::http::basic_parser<false> {
  public:
-  using Piece = std::function<bool(std::string_view)>;
-  ResponseParser(Response& response, const Piece& piece, bool head_request) : response_(response), piece_(piece) {
+  explicit HeadParser(Response& response) : response_(response) {
     header_limit((std::numeric_limits<uint32_t>::max)());
     body_limit(boost::none);
-    skip(head_request);
   }
-  bool stopped = false;  // piece said: no more
 
  private:
-  bool give(beast::string_view bytes) {
-    stopped = stopped || !piece_({bytes.data(), bytes.size()});
-    return !stopped;
-  }
   void on_request_impl(beast::http::verb, beast::string_view, beast::string_view, int, ErrorCode&) override {}
   void on_response_impl(int code, beast::string_view, int, ErrorCode&) override { response_.status = code; }
   void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, ErrorCode& ec) override {
     std::string_view text(value.data(), value.size());
-    if (in_body_) return;  // a trailer
     if (response_.headers.all().size() >= kHeaderCountLimit || !valid_header_value(text)) {
       ec = beast::http::error::bad_value;
       return;
     }
     response_.headers.add(std::string(name.data(), name.size()), std::string(text));
   }
-  void on_header_impl(ErrorCode&) override { in_body_ = true; }
+  void on_header_impl(ErrorCode&) override {}
   void on_body_init_impl(boost::optional<uint64_t> const&, ErrorCode&) override {}
-  size_t on_body_impl(beast::string_view body, ErrorCode& ec) override {
-    if (!give(body)) ec = beast::http::error::end_of_stream;
-    return body.size();
-  }
+  size_t on_body_impl(beast::string_view, ErrorCode&) override { return 0; }
   void on_chunk_header_impl(uint64_t, beast::string_view, ErrorCode&) override {}
-  size_t on_chunk_body_impl(uint64_t, beast::string_view body, ErrorCode& ec) override {
-    if (!give(body)) ec = beast::http::error::end_of_stream;
-    return body.size();
-  }
+  size_t on_chunk_body_impl(uint64_t, beast::string_view, ErrorCode&) override { return 0; }
   void on_finish_impl(ErrorCode&) override {}
 
   Response& response_;
+};
+
+using Piece = std::function<bool(std::string_view)>;
+
+class PieceSink final : public BodySink {
+ public:
+  explicit PieceSink(const Piece& piece) : piece_(piece) {}
+  void body(std::string_view bytes) override { stopped = stopped || !piece_(bytes); }
+  bool stopped = false;  // piece said: no more
+
+ private:
   const Piece& piece_;
-  bool in_body_ = false;
 };
 
 class ClientImpl final : public Client {
@@ -80,14 +76,13 @@ class ClientImpl final : public Client {
                           std::string_view body, const std::function<bool(std::string_view)>& piece) override;
 
  private:
-  using Piece = ResponseParser::Piece;
   using Sender = std::function<Status(Wire&)>;
   Result<std::string> write_head(const std::string& method, const std::string& target, const Headers& headers,
                                  uint64_t length) const;
   Result<Response> exchange(const std::string& method, const Sender& send, const Piece& piece);
   Result<Response> attempt(const std::string& method, const Sender& send, const Piece& piece, bool& answered);
   Status receive_head(std::string& buffer, size_t& size, bool& answered);
-  Status receive_body(ResponseParser& parser, std::string buffer);
+  Status receive_body(BodyReader& body, PieceSink& sink, std::string_view first);
 
   const Endpoint endpoint_;
   const std::shared_ptr<ClientTls> tls_;
@@ -220,15 +215,21 @@ Result<Response> ClientImpl::attempt(const std::string& method, const Sender& se
     size_t size = 0;
     if (Status got = receive_head(buffer, size, answered); !got) return give_up(sent ? got.error() : sent.error());
     response = {};
-    ResponseParser parser(response, piece, method == "HEAD");
+    HeadParser parser(response);
     ErrorCode ec;
     parser.put(boost::asio::const_buffer(buffer.data(), size), ec);
     if (ec || !parser.is_header_done())
       return give_up(fail(Code::invalid, "the answer is not HTTP/1.1: " + ec.message()));
     buffer.erase(0, size);
     if (response.status >= 100 && response.status < 200) continue;
-    if (Status got = receive_body(parser, std::move(buffer)); !got) return give_up(got.error());
-    if (!sent || parser.stopped || !parser.keep_alive() || parser.need_eof()) wire_ = nullptr;
+    const bool no_body = method == "HEAD" || bodiless(response.status);
+    BodyReader body = no_body                   ? BodyReader::counted(0)
+                      : parser.chunked()        ? BodyReader::chunked()
+                      : parser.content_length() ? BodyReader::counted(*parser.content_length())
+                                                : BodyReader::until_close();
+    PieceSink sink(piece);
+    if (Status got = receive_body(body, sink, buffer); !got) return give_up(got.error());
+    if (!sent || sink.stopped || !body.done() || !parser.keep_alive()) wire_ = nullptr;
     return response;
   }
   return give_up(fail(Code::invalid, "too many interim answers"));
@@ -248,27 +249,18 @@ Status ClientImpl::receive_head(std::string& buffer, size_t& size, bool& answere
   }
 }
 
-Status ClientImpl::receive_body(ResponseParser& parser, std::string buffer) {
+Status ClientImpl::receive_body(BodyReader& body, PieceSink& sink, std::string_view first) {
   char piece[64 << 10];
-  while (!parser.is_done() && !parser.stopped) {
-    if (!buffer.empty()) {
-      ErrorCode ec;
-      size_t used = parser.put(boost::asio::const_buffer(buffer.data(), buffer.size()), ec);
-      buffer.erase(0, used);
-      if (parser.stopped) return {};
-      if (ec && ec != beast::http::error::need_more) return fail(Code::invalid, "the answer's body: " + ec.message());
-      if (used > 0 && !ec) continue;
-      if (buffer.size() > kFramingLimit) return fail(Code::invalid, "the answer's chunk lines are too long");
-    }
-    if (parser.is_done()) break;
+  for (std::string_view data = first;;) {
+    Refusal refusal;
+    body.take(data, sink, refusal);
+    if (refusal.status) return fail(Code::invalid, "the answer's body: " + std::string(refusal.why));
+    if (body.done() || sink.stopped) return {};
     size_t n = TRY(wire_->receive(piece));
-    if (n == 0) {
-      if (parser.need_eof()) return {};
-      return fail(Code::unavailable, "the server closed the connection before the end of the answer");
-    }
-    buffer.append(piece, n);
+    if (n == 0 && body.ends_with_connection()) return {};
+    if (n == 0) return fail(Code::unavailable, "the server closed the connection before the end of the answer");
+    data = {piece, n};
   }
-  return {};
 }
 
 }  // namespace

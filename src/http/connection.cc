@@ -251,6 +251,7 @@ void Connection::finish() {
   if (ended_) return die();
   ::shutdown(socket_.native_handle(), SHUT_WR);
   lingering_ = true;
+  loop_.shared.lingering.fetch_add(1);
   linger_until_us_ = loop_.now_us() + kLingerUs;
   arm_read();
 }
@@ -290,7 +291,8 @@ void Connection::die() {
   }
   boost::system::error_code ignored;
   socket_.close(ignored);
-  loop_.shared.open.fetch_sub(1, std::memory_order_relaxed);
+  if (lingering_) loop_.shared.lingering.fetch_sub(1);
+  loop_.shared.open.fetch_sub(1);
   loop_.remove(*this);
 }
 

@@ -1,10 +1,10 @@
 #include "http/h1_head.h"
 
+#include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <cstring>
 #include <limits>
-#include <optional>
 
 #include "base/text.h"
 #include "http/message.h"
@@ -41,12 +41,10 @@ class RequestParser final : public beast::http::basic_parser<true> {
   }
 
   RequestHead* head_;
-  BodySink* sink_ = nullptr;
   Refusal refusal_;
   int version_ = 0;
   int hosts_ = 0, lengths_ = 0, encodings_ = 0;
-  bool chunked_ = false, expect_ = false, in_body_ = false;
-  size_t trailers_ = 0;
+  bool chunked_ = false, expect_ = false;
 
  private:
   void refuse(int status, std::string_view why, ErrorCode& ec) {
@@ -65,10 +63,6 @@ class RequestParser final : public beast::http::basic_parser<true> {
   void on_field_impl(field name, beast::string_view name_text, beast::string_view value_text, ErrorCode& ec) override {
     std::string_view value = view(value_text);
     if (!valid_header_value(value)) return refuse(400, "a header's value holds a control character", ec);
-    if (in_body_) {  // a trailer: nothing that we would act on may come this late
-      if (++trailers_ > kHeaderCountLimit) return refuse(400, "too many trailers", ec);
-      return;
-    }
     if (head_->headers.all().size() >= kHeaderCountLimit) return refuse(431, "too many headers", ec);
     if (name == field::host && ++hosts_ > 1) return refuse(400, "more than one Host header", ec);
     if (name == field::content_length) {
@@ -88,17 +82,12 @@ class RequestParser final : public beast::http::basic_parser<true> {
     head_->headers.add(std::string(view(name_text)), std::string(value));
   }
 
-  void on_header_impl(ErrorCode&) override { in_body_ = true; }
+  // The body is BodyReader's.
+  void on_header_impl(ErrorCode&) override {}
   void on_body_init_impl(boost::optional<uint64_t> const&, ErrorCode&) override {}
-  size_t on_body_impl(beast::string_view body, ErrorCode&) override {
-    sink_->body(view(body));
-    return body.size();
-  }
+  size_t on_body_impl(beast::string_view, ErrorCode&) override { return 0; }
   void on_chunk_header_impl(uint64_t, beast::string_view, ErrorCode&) override {}
-  size_t on_chunk_body_impl(uint64_t, beast::string_view body, ErrorCode&) override {
-    sink_->body(view(body));
-    return body.size();
-  }
+  size_t on_chunk_body_impl(uint64_t, beast::string_view, ErrorCode&) override { return 0; }
   void on_finish_impl(ErrorCode&) override {}
   void on_response_impl(int, beast::string_view, int, ErrorCode&) override {}
 };
@@ -112,7 +101,6 @@ Refusal explain(const RequestParser& parser, const ErrorCode& ec) {
   if (ec == error::bad_content_length) return {400, "Content-Length with Transfer-Encoding, or not a number"};
   if (ec == error::multiple_content_length) return {400, "Content-Length says different things"};
   if (ec == error::bad_transfer_encoding) return {400, "Transfer-Encoding with Content-Length, or twice"};
-  if (ec == error::bad_chunk || ec == error::bad_chunk_extension) return {400, "the chunked framing is broken"};
   if (ec == error::bad_line_ending) return {400, "a line does not end in CR LF"};
   return {400, "the request is not HTTP/1.1"};
 }
@@ -153,47 +141,19 @@ size_t find_head(std::string_view data, size_t limit, Refusal& refusal) {
   }
 }
 
-struct H1Parser::State {
-  std::optional<RequestParser> parser;
-};
-
-H1Parser::H1Parser() : state_(std::make_unique<State>()) {}
-H1Parser::~H1Parser() = default;
-
-Refusal H1Parser::parse_head(std::string_view data, RequestHead& head) {
-  auto& parser = state_->parser.emplace(head);
+Refusal parse_head(std::string_view data, RequestHead& head, H1Head& about) {
+  RequestParser parser(head);
   ErrorCode ec;
   size_t used = parser.put(boost::asio::const_buffer(data.data(), data.size()), ec);
-  parser.head_ = nullptr;  // trailers never touch it
   if (ec) return explain(parser, ec);
   if (!parser.is_header_done() || used != data.size()) return {400, "the request is not HTTP/1.1"};
-  return check_head(parser, head);
-}
-
-bool H1Parser::keep_alive() const { return state_->parser->version_ == 11 && state_->parser->keep_alive(); }
-bool H1Parser::http10() const { return state_->parser->version_ == 10; }
-bool H1Parser::expects_continue() const { return state_->parser->expect_ && !http10() && !body_done(); }
-bool H1Parser::body_done() const { return state_->parser->is_done(); }
-
-size_t H1Parser::parse_body(std::string_view data, BodySink& sink, Refusal& refusal) {
-  auto& parser = *state_->parser;
-  parser.sink_ = &sink;
-  size_t used = 0;
-  while (!parser.is_done()) {
-    ErrorCode ec;
-    size_t n = parser.put(boost::asio::const_buffer(data.data() + used, data.size() - used), ec);
-    used += n;
-    if (ec == beast::http::error::need_more || (!ec && n == 0)) break;
-    if (ec) {
-      refusal = explain(parser, ec);
-      break;
-    }
-    if (used == data.size()) break;
-  }
-  if (!refusal.status && data.size() - used > kFramingLimit && !parser.is_done()) {
-    refusal = {400, "a chunk's line or the trailers are too long"};
-  }
-  return used;
+  if (Refusal refusal = check_head(parser, head); refusal.status) return refusal;
+  about.http10 = parser.version_ == 10;
+  about.keep_alive = !about.http10 && parser.keep_alive();
+  about.body = parser.chunked_ ? BodyReader::chunked()
+                               : BodyReader::counted(static_cast<uint64_t>(std::max<int64_t>(0, head.content_length)));
+  about.expects_continue = parser.expect_ && !about.http10 && !about.body.done();
+  return {};
 }
 
 }  // namespace hf::http

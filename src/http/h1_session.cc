@@ -43,7 +43,7 @@ class H1Session final : public Session, private BodySink {
   SessionHost& host_;
   const std::string peer_;
   const bool tls_;
-  H1Parser parser_;
+  H1Head about_;       // the request of current_
   std::string in_;     // what could not be used yet
   std::string early_;  // answers of our own: 100 Continue, refusals
   std::shared_ptr<Stream> current_;
@@ -97,7 +97,7 @@ size_t H1Session::take_head(std::string_view data) {
     return 0;
   }
   RequestHead head;
-  if (!refusal.status) refusal = parser_.parse_head(data.substr(skipped, n), head);
+  if (!refusal.status) refusal = parse_head(data.substr(skipped, n), head, about_);
   if (refusal.status) {
     refuse(refusal);
     return 0;
@@ -116,9 +116,9 @@ void H1Session::begin(RequestHead&& head) {
   }
   host_.count_request();
   host_.count_active(1);
-  body_done_ = parser_.body_done();
-  expecting_ = parser_.expects_continue();
-  keep_ = parser_.keep_alive() && !draining_;
+  body_done_ = about_.body.done();
+  expecting_ = about_.expects_continue;
+  keep_ = about_.keep_alive && !draining_;
   no_body_ = head.method == "HEAD";
   head_sent_ = chunked_ = answer_out_ = timed_out_ = false;
   discarded_ = 0;
@@ -132,7 +132,7 @@ void H1Session::begin(RequestHead&& head) {
 size_t H1Session::take_body(std::string_view data) {
   Refusal refusal;
   expecting_ = false;  // it did not wait
-  size_t n = parser_.parse_body(data, *this, refusal);
+  size_t n = about_.body.take(data, *this, refusal);
   if (refusal.status) {
     keep_ = false;
     body_done_ = true;  // nothing that follows can be understood
@@ -140,7 +140,7 @@ size_t H1Session::take_body(std::string_view data) {
     current_->deliver_error(fail(Code::invalid, std::string(refusal.why)));
     return data.size();
   }
-  if (parser_.body_done()) {
+  if (about_.body.done()) {
     body_done_ = true;
     current_->deliver_end();
   }
@@ -238,7 +238,7 @@ void H1Session::write_head(std::string& out) {
     out += "\r\ncontent-length: ";
     append_decimal(out, static_cast<uint64_t>(length));
   } else if (!bodiless(status)) {
-    if (parser_.http10()) {
+    if (about_.http10) {
       keep_ = false;  // the end of the connection is the end of the body
     } else {
       chunked_ = true;

@@ -149,7 +149,7 @@ bool ServerImpl::drain(int timeout_ms) {
   for (auto& loop : loops_) loop->drain();
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   for (;;) {
-    if (shared_.active.load() <= 0 && shared_.open.load() <= 0) return true;
+    if (shared_.active.load() <= 0 && shared_.open.load() <= shared_.lingering.load()) return true;
     if (std::chrono::steady_clock::now() >= until) return shared_.active.load() <= 0;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

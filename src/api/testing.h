@@ -1,0 +1,230 @@
+// For tests of the gate and of services: a site whose parts are in memory, an exchange that holds a request and keeps
+// its answer, and signed requests. Nothing here is in the program.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/gate.h"
+#include "os/fake.h"
+#include "security/keys.h"
+#include "security/sigv4.h"
+
+namespace hf::api::testing {
+
+// What happened, in order, over the ledger and the exchange: "entry allow s3:GetObject", "respond 200", "start 200",
+// ...
+struct Journal {
+  std::vector<std::string> lines;
+  void add(std::string line) { lines.push_back(std::move(line)); }
+  bool before(std::string_view first, std::string_view second) const {
+    auto at = [&](std::string_view text) {
+      return std::find_if(lines.begin(), lines.end(), [&](const auto& l) { return l.starts_with(text); });
+    };
+    return at(first) != lines.end() && at(second) != lines.end() && at(first) < at(second);
+  }
+};
+
+class MemoryLedger : public security::Ledger {
+ public:
+  MemoryLedger(Journal& journal, store::Db& db) : journal_(journal), db_(db) {}
+  std::vector<security::Entry> all;
+  Result<uint64_t> append(store::Txn& txn, const security::Entry& entry) override {
+    store::Record row;  // on the disk too, so that a full disk is felt
+    row.kind = "test-entry";
+    row.name = std::to_string(all.size());
+    row.body = "{}";
+    TRY(store::put_record(txn, row));
+    all.push_back(entry);
+    journal_.add("entry " + entry.decision + " " + entry.action);
+    return all.size() - 1;
+  }
+  Status append(const security::Entry& entry) override {
+    return db_.write([&](store::Txn& txn) -> Status {
+      auto index = append(txn, entry);
+      return index.ok() ? Status() : Status(index.error());
+    });
+  }
+  Result<security::Head> head() override { return security::Head{}; }
+  Result<std::string> entry_json(uint64_t) override { return std::string(); }
+  Result<std::vector<std::string>> entries(uint64_t, uint64_t) override { return std::vector<std::string>(); }
+  Result<std::vector<security::Head>> heads(uint64_t, uint64_t) override { return std::vector<security::Head>(); }
+  Result<std::vector<std::string>> inclusion_proof(uint64_t, uint64_t) override { return std::vector<std::string>(); }
+  Result<std::vector<std::string>> consistency_proof(uint64_t, uint64_t) override { return std::vector<std::string>(); }
+  Result<Report> verify(const security::Head*) override { return Report{}; }
+
+ private:
+  Journal& journal_;
+  store::Db& db_;
+};
+
+class MemoryKeys : public security::Keys {
+ public:
+  std::map<std::string, Found, std::less<>> access;
+  std::map<std::string, security::Identity, std::less<>> bearer;
+  Result<std::pair<security::KeyInfo, crypto::Secret>> create(store::Txn&, security::KeyInfo) override {
+    return fail(Code::internal, "not in this fake");
+  }
+  Status remove(store::Txn&, const std::string&, const std::string&) override { return {}; }
+  Result<std::vector<security::KeyInfo>> list(const std::string&) override { return std::vector<security::KeyInfo>(); }
+  Result<std::optional<Found>> by_access_key(const std::string& id) override {
+    auto it = access.find(id);
+    return it == access.end() ? std::optional<Found>() : std::optional<Found>(it->second);
+  }
+  Result<std::optional<security::Identity>> by_bearer(std::string_view token) override {
+    auto it = bearer.find(token);
+    return it == bearer.end() ? std::optional<security::Identity>() : std::optional<security::Identity>(it->second);
+  }
+  Status create_account(store::Txn&, const std::string&, const std::string&) override { return {}; }
+  Result<std::vector<Account>> accounts() override { return std::vector<Account>(); }
+};
+
+// A request whole, and its answer whole.
+class MemoryExchange : public http::Exchange {
+ public:
+  MemoryExchange(http::RequestHead head, std::string sent, Journal& journal)
+      : head_(std::move(head)), body_(std::move(sent)), journal_(journal) {}
+  const http::RequestHead& head() const override { return head_; }
+  Result<size_t> read(std::span<char> out) override {
+    size_t n = std::min({out.size(), body_.size() - read_, piece});
+    std::memcpy(out.data(), body_.data() + read_, n);
+    read_ += n;
+    return n;
+  }
+  void respond(int s, http::Headers h, std::string b) override {
+    check(status == 0, "answered twice");
+    status = s;
+    headers = std::move(h);
+    body = std::move(b);
+    finished = true;
+    journal_.add("respond " + std::to_string(s));
+  }
+  void start(int s, http::Headers h) override {
+    check(status == 0, "answered twice");
+    status = s;
+    headers = std::move(h);
+    journal_.add("start " + std::to_string(s));
+  }
+  Push push(std::string data) override {
+    check(status != 0 && !finished, "pushed before the start or after the end");
+    body += data;
+    pushes.push_back(std::move(data));
+    return full ? Push::full : Push::ok;
+  }
+  Status write(std::string data) override {
+    (void)push(std::move(data));
+    return {};
+  }
+  void finish() override { finished = true; }
+  void abort() override { aborted = finished = true; }
+  bool closed() const override { return gone; }
+  void on_room(std::function<void()> callback) override { room = std::move(callback); }
+
+  int status = 0;
+  http::Headers headers;
+  std::string body;
+  std::vector<std::string> pushes;
+  std::function<void()> room;
+  bool finished = false, aborted = false, full = false, gone = false;
+  size_t piece = 1000;  // bytes that one read() gives at most
+  size_t unread() const { return body_.size() - read_; }
+
+ private:
+  http::RequestHead head_;
+  std::string body_;
+  Journal& journal_;
+  size_t read_ = 0;
+};
+
+struct Request {
+  std::string method = "GET", path = "/", query, body;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string authority = "127.0.0.1:8480";
+};
+
+// Parts that a test needs and this does not have (fleet, objects, ...) are given in; they are not touched otherwise.
+class MemorySite {
+ public:
+  MemorySite() {
+    security::Identity admin{
+        "111122223333", "arn:aws:iam::111122223333:user/admin", "AIDAADMIN", "AKIAADMIN", true, {}};
+    keys.access["AKIAADMIN"] = {admin, crypto::Secret("secret-admin")};
+    keys.bearer["hf-admin"] = admin;
+    security::Identity poor{"444455556666", "arn:aws:iam::444455556666:user/poor", "AIDAPOOR", "AKIAPOOR", false, {}};
+    keys.access["AKIAPOOR"] = {poor, crypto::Secret("secret-poor")};
+    keys.bearer["hf-poor"] = poor;
+  }
+  Journal journal;
+  os::FakeClock clock;
+  os::FakeRandom random;
+  os::FakeFs fs;
+  std::unique_ptr<store::Db> db = open_db();
+  MemoryLedger ledger{journal, *db};
+  MemoryKeys keys;
+  crypto::SigningKey key = std::move(crypto::SigningKey::generate()).value();
+  std::vector<std::string> log;
+  alignas(64) char nothing[64] = {};
+  store::Objects* objects = reinterpret_cast<store::Objects*>(nothing);
+  fleet::Fleet* fleet = reinterpret_cast<fleet::Fleet*>(nothing);
+  fleet::Models* models = reinterpret_cast<fleet::Models*>(nothing);
+  fleet::Jobs* jobs = reinterpret_cast<fleet::Jobs*>(nothing);
+
+  Site& site() {
+    if (!site_)
+      site_.reset(new Site{.id = "0123456789abcdef",
+                           .region = "site-1",
+                           .version = "test",
+                           .clock = clock,
+                           .random = random,
+                           .db = *db,
+                           .objects = *objects,
+                           .keys = keys,
+                           .ledger = ledger,
+                           .signing_key = key,
+                           .fleet = *fleet,
+                           .models = *models,
+                           .jobs = *jobs,
+                           .status_json = [] { return "{}"; },
+                           .log = [this](const std::string& line) { log.push_back(line); }});
+    return *site_;
+  }
+
+  void sign(Request& r, const std::string& service, const std::string& id = "AKIAADMIN",
+            const std::string& secret = "secret-admin") {
+    security::HeaderList list = r.headers;
+    list.emplace_back("host", r.authority);
+    security::sign({id, crypto::Secret(secret), ""}, "site-1", service, clock.now(), r.method, r.path, r.query, list,
+                   r.body);
+    r.headers = std::move(list);
+  }
+
+  std::shared_ptr<MemoryExchange> exchange(const Request& r) {
+    http::RequestHead head;
+    head.method = r.method;
+    head.target = r.path + (r.query.empty() ? "" : "?" + r.query);
+    head.authority = r.authority;
+    head.peer = "127.0.0.1:40000";
+    head.content_length = static_cast<int64_t>(r.body.size());
+    for (const auto& [name, value] : r.headers) head.headers.add(name, value);
+    return std::make_shared<MemoryExchange>(std::move(head), r.body, journal);
+  }
+  std::shared_ptr<MemoryExchange> send(Gate& gate, const Request& r) {
+    auto e = exchange(r);
+    gate.handle(e);
+    return e;
+  }
+
+ private:
+  std::unique_ptr<store::Db> open_db() {
+    check(fs.make_dirs("/state").ok() && fs.sync_dir("/").ok(), "a folder in memory");
+    return std::move(store::Db::open(fs, random, "/state/meta.db")).value();
+  }
+  std::unique_ptr<Site> site_;
+};
+
+}  // namespace hf::api::testing
