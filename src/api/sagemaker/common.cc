@@ -108,8 +108,9 @@ Result<ModelData> model_data_at(Call& call, const std::string& uri, const char* 
   const std::string where = std::string(member) + ": " + uri;
   if (!artifact)
     return fail(Code::invalid, "ValidationException",
-                "Could not find model data at " + where + " is not an artifact that a training job of this account "
-                "wrote. Bring other models in with `holdfast models import DIR`.");
+                "Could not find model data at " + where +
+                    " is not an artifact that a training job of this account "
+                    "wrote. Bring other models in with `holdfast models import DIR`.");
   if (changed)
     return fail(Code::invalid, "ValidationException",
                 where + " was changed or removed since the training job wrote it; its model is not taken from there.");

@@ -28,7 +28,7 @@ struct Tag {
 
 inline constexpr const char* kEntityName = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}";
 inline constexpr const char* kRoleArn = "arn:aws[a-z-]*:iam::[0-9]{12}:role/?[a-zA-Z_0-9+=,.@/-]+";
-inline constexpr const char* kInstanceType = "holdfast\\.local|ml\\.[a-z0-9-]+\\.[a-z0-9-]+";   // all are this machine
+inline constexpr const char* kInstanceType = "holdfast\\.local|ml\\.[a-z0-9-]+\\.[a-z0-9-]+";  // all are this machine
 inline constexpr const char* kImage = "holdfast/decoder";
 
 struct S3Uri {
@@ -47,8 +47,8 @@ Error exists_already(const std::string& what);
 // A named thing of an account: the request that made it, and what was found out then.
 struct Thing {
   std::string name, arn;
-  std::string request;                          // JSON of the request's structure
-  std::map<std::string, std::string> facts;     // "digest", "model_name", ...
+  std::string request;                       // JSON of the request's structure
+  std::map<std::string, std::string> facts;  // "digest", "model_name", ...
   Micros created = 0;
 };
 Status insert_thing(store::Txn& txn, const char* kind, const std::string& account, const Thing& thing);

@@ -50,7 +50,7 @@ struct CreateConfigRequest {
     f("ProductionVariants", &R::variants).required().length(1, 1);
     f("Tags", &R::tags).length(0, 50);
     f("ExecutionRoleArn", &R::role).length(20, 2048).pattern(kRoleArn);
-    f("EnableNetworkIsolation", &R::isolation);   // always so, whatever is asked
+    f("EnableNetworkIsolation", &R::isolation);  // always so, whatever is asked
     f.refused("DataCaptureConfig", "data capture is not offered");
     f.refused("KmsKeyId", "encryption with KMS keys is not offered");
     f.refused("AsyncInferenceConfig", "asynchronous inference is not offered");
@@ -178,9 +178,12 @@ struct ListEndpointsResponse {
 
 const char* status_of(const Deployment& d) {
   switch (d.state) {
-    case Deployment::State::creating: return "Creating";
-    case Deployment::State::active: return "InService";
-    case Deployment::State::failed: return "Failed";
+    case Deployment::State::creating:
+      return "Creating";
+    case Deployment::State::active:
+      return "InService";
+    case Deployment::State::failed:
+      return "Failed";
   }
   return "Failed";
 }
@@ -189,8 +192,11 @@ const char* status_of(const Deployment& d) {
 
 Result<ConfigArnResponse> create_config(Call& call, const CreateConfigRequest& in) {
   const std::string& model = in.variants.front().model;
-  Thing config{in.name, call.arn("sagemaker", "endpoint-config/" + in.name), to_text(in),
-               {{"model", model}, {"variant", in.variants.front().name}}, call.now()};
+  Thing config{in.name,
+               call.arn("sagemaker", "endpoint-config/" + in.name),
+               to_text(in),
+               {{"model", model}, {"variant", in.variants.front().name}},
+               call.now()};
   TRY(call.commit([&](store::Txn& txn) -> Status {
     if (!TRY(find_thing(txn, kModels, call.account(), model))) return could_not_find("model " + model);
     if (TRY(find_thing(txn, kConfigs, call.account(), in.name)))
@@ -204,8 +210,9 @@ Result<DescribeConfigResponse> describe_config(Call& call, const ConfigNameReque
   auto config = TRY(find_thing(call, kConfigs, in.name));
   if (!config) return could_not_find("endpoint configuration " + in.name);
   CreateConfigRequest request = TRY(from_text<CreateConfigRequest>(config->request));
-  return DescribeConfigResponse{config->name, config->arn, std::move(request.variants), Timestamp{config->created},
-                                std::move(request.role), true};
+  return DescribeConfigResponse{
+      config->name, config->arn, std::move(request.variants), Timestamp{config->created}, std::move(request.role),
+      true};
 }
 
 Result<Empty> delete_config(Call& call, const ConfigNameRequest& in) {

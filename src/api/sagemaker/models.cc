@@ -39,7 +39,7 @@ struct CreateModelRequest {
     f("PrimaryContainer", &R::container);
     f("ExecutionRoleArn", &R::role).length(20, 2048).pattern(kRoleArn);
     f("Tags", &R::tags).length(0, 50);
-    f("EnableNetworkIsolation", &R::isolation);   // always so, whatever is asked
+    f("EnableNetworkIsolation", &R::isolation);  // always so, whatever is asked
     f.refused("Containers", "inference pipelines are not offered: name one PrimaryContainer");
     f.refused("InferenceExecutionConfig", "inference pipelines are not offered");
     f.refused("VpcConfig", "a worker has no network at all");
@@ -107,11 +107,15 @@ struct ListModelsResponse {
 Result<ModelArnResponse> create(Call& call, const CreateModelRequest& in) {
   if (!in.container) return invalid("PrimaryContainer: expected one, found none");
   auto data = TRY(model_data_of(call, *in.container));
-  if (data && in.container->package) return invalid("PrimaryContainer: expected model data or ModelPackageName, found both");
+  if (data && in.container->package)
+    return invalid("PrimaryContainer: expected model data or ModelPackageName, found both");
   if (!data && in.container->package) data = TRY(model_of_package(call, *in.container->package));
   if (!data) return invalid("PrimaryContainer: expected ModelDataUrl, ModelDataSource or ModelPackageName, found none");
-  Thing model{in.name, call.arn("sagemaker", "model/" + in.name), to_text(in),
-              {{"digest", data->digest}, {"model_name", data->model_name}}, call.now()};
+  Thing model{in.name,
+              call.arn("sagemaker", "model/" + in.name),
+              to_text(in),
+              {{"digest", data->digest}, {"model_name", data->model_name}},
+              call.now()};
   TRY(call.commit([&](store::Txn& txn) -> Status {
     if (TRY(find_thing(txn, kModels, call.account(), in.name))) return exists_already("model " + in.name);
     return insert_thing(txn, kModels, call.account(), model);
@@ -123,8 +127,8 @@ Result<DescribeModelResponse> describe(Call& call, const ModelNameRequest& in) {
   auto model = TRY(find_thing(call, kModels, in.name));
   if (!model) return could_not_find("model " + in.name);
   CreateModelRequest request = TRY(from_text<CreateModelRequest>(model->request));
-  return DescribeModelResponse{model->name, model->arn, std::move(request.container), std::move(request.role),
-                               Timestamp{model->created}, true};
+  return DescribeModelResponse{
+      model->name, model->arn, std::move(request.container), std::move(request.role), Timestamp{model->created}, true};
 }
 
 Result<Empty> remove(Call& call, const ModelNameRequest& in) {
@@ -150,8 +154,9 @@ Result<ListModelsResponse> list(Call& call, const ListModelsRequest& in) {
   });
   const bool by_name = in.sort_by.value_or("CreationTime") == "Name";
   ListModelsResponse out;
-  out.token = TRY(take_page(models, [&](const Thing& m) { return (by_name ? "" : time_key(m.created)) + m.name; },
-                            in.order.value_or("Descending") == "Descending", in.most.value_or(10), in.token));
+  out.token = TRY(take_page(
+      models, [&](const Thing& m) { return (by_name ? "" : time_key(m.created)) + m.name; },
+      in.order.value_or("Descending") == "Descending", in.most.value_or(10), in.token));
   for (const Thing& m : models) out.models.push_back({m.name, m.arn, Timestamp{m.created}});
   return out;
 }

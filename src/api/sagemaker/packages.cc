@@ -202,7 +202,7 @@ struct DescribePackageResponse {
   }
 };
 
-std::string last_part(const std::string& arn, std::string_view kind) {   // "group/1" of ".../model-package/group/1"
+std::string last_part(const std::string& arn, std::string_view kind) {  // "group/1" of ".../model-package/group/1"
   const std::string marker = ":" + std::string(kind) + "/";
   const size_t at = arn.find(marker);
   return arn.rfind("arn:", 0) == 0 && at != std::string::npos ? arn.substr(at + marker.size()) : arn;
@@ -239,7 +239,8 @@ Result<CreatePackageResponse> create_package(Call& call, const CreatePackageRequ
     return invalid("expected one of ModelPackageName and ModelPackageGroupName");
   if (!in.inference) return invalid("InferenceSpecification: expected one container, found none");
   auto data = TRY(model_data_of(call, in.inference->containers.front()));
-  if (!data) return invalid("InferenceSpecification.Containers[0]: expected ModelDataUrl or ModelDataSource, found none");
+  if (!data)
+    return invalid("InferenceSpecification.Containers[0]: expected ModelDataUrl or ModelDataSource, found none");
   const std::string group = in.group ? last_part(*in.group, "model-package-group") : "";
   Thing package;
   package.request = to_text(in);
@@ -253,7 +254,7 @@ Result<CreatePackageResponse> create_package(Call& call, const CreatePackageRequ
       for (const Thing& other : TRY(things_of(txn, kPackages, call.account()))) {
         if (other.name.rfind(group + "/", 0) != 0) continue;
         auto token = other.facts.find("token");
-        if (in.token && token != other.facts.end() && token->second == *in.token) {   // the same request again
+        if (in.token && token != other.facts.end() && token->second == *in.token) {  // the same request again
           package.arn = other.arn;
           return {};
         }

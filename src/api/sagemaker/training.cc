@@ -76,7 +76,8 @@ Result<CreateTrainingJobResponse> create(Call& call, const CreateTrainingJobRequ
   TRY(call.may("s3:PutObject", output.arn() + (output.key.empty() || output.key.back() == '/' ? "*" : "/*")));
   spec.compressed = in.output.compression.value_or("GZIP") == "GZIP";
   if (in.stopping) spec.max_runtime_s = in.stopping->max_runtime.value_or(kDefaultRuntime);
-  if (in.resources && in.resources->volume_gb) spec.volume_bytes = static_cast<uint64_t>(*in.resources->volume_gb) << 30;
+  if (in.resources && in.resources->volume_gb)
+    spec.volume_bytes = static_cast<uint64_t>(*in.resources->volume_gb) << 30;
   TRY(call.commit([&](store::Txn& txn) { return call.site().jobs.create(txn, spec); }));
   call.site().jobs.wake(spec.account, spec.name);
   return CreateTrainingJobResponse{spec.arn};
@@ -137,7 +138,8 @@ Result<ListTrainingJobsResponse> list(Call& call, const ListTrainingJobsRequest&
     return time_key(j.created()) + j.spec().name;
   };
   ListTrainingJobsResponse out;
-  out.token = TRY(take_page(jobs, key, in.order.value_or("Descending") == "Descending", in.most.value_or(10), in.token));
+  out.token =
+      TRY(take_page(jobs, key, in.order.value_or("Descending") == "Descending", in.most.value_or(10), in.token));
   for (const fleet::TrainingJob& j : jobs)
     out.jobs.push_back({j.spec().name, j.spec().arn, j.status(), j.secondary(), Timestamp{j.created()},
                         Timestamp{j.modified()},

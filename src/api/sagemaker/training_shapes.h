@@ -119,7 +119,7 @@ struct CreateTrainingJobRequest {
     f("ResourceConfig", &R::resources);
     f("StoppingCondition", &R::stopping);
     f("Tags", &R::tags).length(0, 50);
-    f("EnableNetworkIsolation", &R::isolation);   // always so, whatever is asked
+    f("EnableNetworkIsolation", &R::isolation);  // always so, whatever is asked
     f("ProfilerConfig", &R::profiler);
     f.refused("VpcConfig", "a training worker has no network at all");
     f.refused("EnableInterContainerTrafficEncryption", "a job runs on this one machine");
@@ -142,10 +142,12 @@ struct CreateTrainingJobRequest {
 };
 struct CreateTrainingJobResponse {
   std::string arn;
-  static void fields(wire::Fields<CreateTrainingJobResponse>& f) { f("TrainingJobArn", &CreateTrainingJobResponse::arn); }
+  static void fields(wire::Fields<CreateTrainingJobResponse>& f) {
+    f("TrainingJobArn", &CreateTrainingJobResponse::arn);
+  }
 };
 
-struct JobNameRequest {   // of DescribeTrainingJob and StopTrainingJob
+struct JobNameRequest {  // of DescribeTrainingJob and StopTrainingJob
   std::string name;
   static void fields(wire::Fields<JobNameRequest>& f) {
     f("TrainingJobName", &JobNameRequest::name).required().length(1, 63).pattern(kEntityName);

@@ -1,9 +1,10 @@
 // SageMaker Runtime: inference through endpoints. Bodies as Hugging Face TGI's (api/prompt_body.h, docs/inference.md).
+#include "api/service.h"
+
 #include <boost/json.hpp>
 
 #include "api/inference.h"
 #include "api/prompt_body.h"
-#include "api/service.h"
 #include "api/stream_answer.h"
 #include "fleet/deployments.h"
 
@@ -15,7 +16,7 @@ template <bool streamed>
 struct InvokeEndpointRequest {
   std::string endpoint;
   wire::Blob body;
-  std::optional<std::string> content_type, accept, attributes, variant, inference_id;
+  std::optional<std::string> content_type, accept, attributes, variant;
   static void fields(wire::Fields<InvokeEndpointRequest>& f) {
     using R = InvokeEndpointRequest;
     f("EndpointName", &R::endpoint).path().required().length(1, 63);
@@ -24,7 +25,7 @@ struct InvokeEndpointRequest {
     f("Accept", &R::accept).header(streamed ? "x-amzn-sagemaker-accept" : "accept");
     f("CustomAttributes", &R::attributes).header("x-amzn-sagemaker-custom-attributes").length(0, 1024);
     f("TargetVariant", &R::variant).header("x-amzn-sagemaker-target-variant").length(0, 63);
-    f("InferenceId", &R::inference_id).header("x-amzn-sagemaker-inference-id").length(1, 64);
+    f.refused("InferenceId", "data capture, which it is for, is not offered").header("x-amzn-sagemaker-inference-id");
     f.refused("TargetContainerHostname", "multi-container endpoints are not offered")
         .header("x-amzn-sagemaker-target-container-hostname");
     f.refused("InferenceComponentName", "inference components are not offered")
@@ -79,7 +80,7 @@ Result<Prepared> prepare(Call& call, const InvokeEndpointRequest<streamed>& in) 
     return fail(Code::invalid, "ValidationError",
                 "TargetVariant: expected " + d->variant + ", found " + in.variant->substr(0, 63));
   Prepared out;
-  out.target = TRY(resolve_model(call, d->arn));   // says so where it is not in service
+  out.target = TRY(resolve_model(call, d->arn));  // says so where it is not in service
   out.variant = d->variant;
   out.body = TRY(parse_invoke_endpoint_body(in.body.bytes));
   if (!out.body.seed_given) out.body.sampling.seed = fresh_seed(call);
@@ -88,7 +89,7 @@ Result<Prepared> prepare(Call& call, const InvokeEndpointRequest<streamed>& in) 
   return out;
 }
 
-const char* finish_reason(const fleet::Finished& f) {   // in TGI's words
+const char* finish_reason(const fleet::Finished& f) {  // in TGI's words
   if (f.stop_reason == "max_tokens") return "length";
   return f.stop_reason == "stop_sequence" ? "stop_sequence" : "eos_token";
 }
@@ -118,7 +119,8 @@ class EndpointAnswer final : public StreamAnswer {
   }
   Push piece(std::string text, bool) override {
     text_ += text;
-    return line({{"token", {{"text", std::move(text)}, {"special", false}}}, {"generated_text", nullptr},
+    return line({{"token", {{"text", std::move(text)}, {"special", false}}},
+                 {"generated_text", nullptr},
                  {"details", nullptr}});
   }
   void end(const Answer& answer, bool) override {
@@ -126,7 +128,8 @@ class EndpointAnswer final : public StreamAnswer {
     (void)line({{"token", {{"text", ""}, {"special", true}}},
                 {"generated_text", text_},
                 {"details",
-                 {{"finish_reason", finish_reason(f)}, {"generated_tokens", f.output_tokens},
+                 {{"finish_reason", finish_reason(f)},
+                  {"generated_tokens", f.output_tokens},
                   {"input_length", f.input_tokens}}}});
   }
   std::string text_;
@@ -137,8 +140,8 @@ Status invoke_stream(Call& call, const InvokeEndpointRequest<true>& in, std::sha
   sink->header("x-amzn-sagemaker-content-type", "text/event-stream");
   sink->header("x-amzn-invoked-production-variant", p.variant);
   if (in.attributes) sink->header("x-amzn-sagemaker-custom-attributes", *in.attributes);
-  (void)TRY(generate_stream(call, p.target, std::move(p.request),
-                            std::make_shared<EndpointAnswer>(std::move(sink), p.body)));
+  (void)TRY(
+      generate_stream(call, p.target, std::move(p.request), std::make_shared<EndpointAnswer>(std::move(sink), p.body)));
   return {};
 }
 
@@ -165,7 +168,7 @@ Service sagemaker_runtime() {
       "InvokeEndpointWithResponseStream", {"POST", "/endpoints/{EndpointName}/invocations-response-stream"},
       Effect::inference, invoke_stream, endpoint_arn);
   generating(stream);
-  stream.action = "sagemaker:InvokeEndpoint";   // as AWS: one right for both
+  stream.action = "sagemaker:InvokeEndpoint";  // as AWS: one right for both
   s.missing("InvokeEndpointAsync", {"POST", "/endpoints/{EndpointName}/async-invocations"});
   return s;
 }
