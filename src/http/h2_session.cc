@@ -14,6 +14,7 @@ namespace hf::http {
 namespace {
 
 constexpr int32_t kConnectionWindow = 1 << 20;
+constexpr size_t kDiscardBound = 256 << 10;
 constexpr size_t kHeaderOverhead = 32;  // RFC 9113, 6.5.2: what a header costs beside its bytes
 constexpr size_t kHeaderCountLimit = 256;
 
@@ -23,7 +24,8 @@ struct H2Stream {
   RequestHead head;                // until it is dispatched
   std::shared_ptr<Stream> stream;  // from then on
   size_t header_bytes = 0;
-  int refusal = 0;  // status for a head that cannot be served
+  size_t discarded = 0;  // of a body that came after its answer was out
+  int refusal = 0;       // status for a head that cannot be served
   std::string_view why;
   bool expecting = false;    // Expect: 100-continue, not answered yet
   bool body_done = false;    // the client's END_STREAM came
@@ -317,6 +319,7 @@ void H2Session::on_data(int32_t id, std::string_view bytes) {
   h->expecting = false;
   h->stream->progress_us = last_us_;
   h->stream->deliver(bytes);
+  if (h->sent && (h->discarded += bytes.size()) > kDiscardBound) reset(*h, NGHTTP2_NO_ERROR);
   if (size_t dropped = h->stream->take_consumed()) nghttp2_session_consume_stream(session_, id, dropped);
 }
 
@@ -434,8 +437,12 @@ void H2Session::on_sent(const nghttp2_frame& frame) {
   if (!h || (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA)) return;
   if (!(frame.hd.flags & NGHTTP2_FLAG_END_STREAM)) return;
   h->sent = true;
-  // The answer is out and the client still sends: RFC 9113, 8.1 asks it to stop, without calling it an error.
-  if (!h->body_done) reset(*h, NGHTTP2_NO_ERROR);
+  h->stream->retire();
+  if (size_t dropped = h->stream->take_consumed()) nghttp2_session_consume_stream(session_, h->id, dropped);
+  if (std::exchange(h->counted, false)) host_.count_active(-1);
+  // The client still sends: what is not much is read away (curl 7.88 takes a reset here for a failure, though the
+  // answer is whole), the rest is stopped (on_data, tick). RFC 9113, 8.1. One that waits for a 100 will not send.
+  if (h->expecting) reset(*h, NGHTTP2_NO_ERROR);
 }
 
 void H2Session::produce(std::string& out, size_t limit) {
@@ -463,7 +470,9 @@ void H2Session::tick(int64_t now_us) {
   if (streams_.empty() && now_us - last_us_ > quiet_us) return terminate(NGHTTP2_NO_ERROR);
   for (auto& [id, h] : streams_) {
     if (!h->stream || now_us - h->stream->progress_us <= body_us) continue;
-    if (h->submitted && h->stream->answer().pending > 0) {
+    if (h->sent) {
+      reset(*h, NGHTTP2_NO_ERROR);
+    } else if (h->submitted && h->stream->answer().pending > 0) {
       reset(*h, NGHTTP2_CANCEL);  // a window that stays closed: the handler is told when the stream closes
     } else if (!h->body_done && !h->expecting && !h->timed_out && h->stream->buffered() < Stream::kInBound) {
       h->timed_out = true;

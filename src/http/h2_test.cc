@@ -297,17 +297,26 @@ TEST(H2, ContinueAtTheFirstRead) {
 }
 
 TEST(H2, AnAnswerBeforeTheBodyStopsTheClientWithoutAnError) {
-  Driven d;
-  auto headers = Peer::get("/data");
-  headers[0].second = "PUT";
-  auto id = d.peer.ask(headers, "abc", true, false);
-  d.peer.talk();
-  d.host.exchanges[0]->respond(403, {}, "no");
-  d.peer.talk();
-  EXPECT_EQ(d.peer.answers[id].status, 403);
-  EXPECT_EQ(d.peer.answers[id].body, "no");
-  EXPECT_TRUE(d.peer.answers[id].closed);
-  EXPECT_EQ(d.peer.answers[id].error, static_cast<uint32_t>(NGHTTP2_NO_ERROR));
+  for (std::string how : {"by time", "by bytes", "by its end"}) {
+    Driven d;
+    d.host.body_limit = 1 << 30;
+    auto headers = Peer::get("/data");
+    headers[0].second = "PUT";
+    auto id = d.peer.ask(headers, std::string(how == "by bytes" ? 3'000'000 : 3, 'x'), true, how == "by its end");
+    d.peer.talk();
+    ASSERT_EQ(d.host.exchanges.size(), 1u);
+    d.host.exchanges[0]->respond(403, {}, "no");
+    d.peer.talk();
+    EXPECT_EQ(d.peer.answers[id].status, 403);
+    EXPECT_EQ(d.peer.answers[id].body, "no");
+    EXPECT_EQ(d.host.active, 0);
+    EXPECT_EQ(d.peer.answers[id].closed, how != "by time");
+    d.host.now += 31'000'000;
+    d.peer.session().tick(d.host.now);
+    d.peer.talk();
+    EXPECT_TRUE(d.peer.answers[id].closed);
+    EXPECT_EQ(d.peer.answers[id].error, static_cast<uint32_t>(NGHTTP2_NO_ERROR)) << how;
+  }
 }
 
 TEST(H2, StreamsHeadsAndAborts) {

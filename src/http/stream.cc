@@ -323,6 +323,9 @@ void Stream::retire() {
     std::lock_guard lock(mutex_);
     dropped.swap(on_room_);
     gone_ = true;
+    consumed_ += in_.size() - in_at_;
+    in_.clear();
+    in_at_ = 0;
     in_failed_ = true;
     in_error_ = fail(Code::invalid, "the answer is already out");
     full_ = false;

@@ -18,6 +18,11 @@
 #include <iterator>
 #include <memory>
 
+#ifdef __clang__  // libseccomp's SCMP_A0 and its kin are C99 compound literals
+#pragma GCC diagnostic ignored "-Wc99-extensions"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
+
 namespace hf::os {
 namespace {
 
