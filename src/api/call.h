@@ -44,6 +44,8 @@ struct Site {
   fleet::Jobs& jobs;
   std::function<std::string()> status_json;          // for GET /holdfast/v1/status
   std::function<void(const std::string& line)> log;  // what an operator should see (faults of ours); may be empty
+  os::Fs* fs = nullptr;                              // for evidence and for models that are imported
+  std::string state = {};                            // the state folder; "": there is none
 };
 
 class Call : public std::enable_shared_from_this<Call> {

@@ -54,6 +54,7 @@ class Engine {
   bool step();
   std::vector<Event> take_events();
   rpc::EngineCounters counters() const;
+  tensor::Pool& pool() { return pool_; }  // for work between steps
 
  private:
   struct Slot {  // a loaded model

@@ -29,7 +29,9 @@ class Tensors {
   static Result<Tensors> open(std::vector<ModelFile>& files) {
     Tensors out;
     for (ModelFile& file : files) {
-      if (!file.name.ends_with(".safetensors")) continue;
+      // Whole or in shards; a training's folder may hold other safetensors, such as checkpoints.
+      if (file.name != "model.safetensors" && !(file.name.starts_with("model-") && file.name.ends_with(".safetensors")))
+        continue;
       out.bytes_ += file.bytes.bytes().size();
       auto opened = format::Safetensors::open(std::move(file.bytes));
       if (!opened.ok()) return fail(opened.error().code, file.name + ": " + opened.error().message);
@@ -38,7 +40,7 @@ class Tensors {
         if (!out.where_.emplace(name, Place{out.files_.back().get(), &tensor}).second)
           return fail(Code::corrupt, file.name + ": tensor " + name + " is in another file too");
     }
-    if (out.files_.empty()) return fail(Code::not_found, "the model folder has no .safetensors file");
+    if (out.files_.empty()) return fail(Code::not_found, "the model folder has no model.safetensors");
     return out;
   }
 

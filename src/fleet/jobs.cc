@@ -381,8 +381,11 @@ Result<JobsImpl::Input> JobsImpl::download(const TrainingJob& job) {
     asked_us = site_.clock.monotonic_us();
     return asked_to_stop(key);
   };
+  uint64_t budget = job.spec().volume_bytes > 0 ? std::min(job.spec().volume_bytes, options_.max_data_bytes)
+                                                : options_.max_data_bytes;
   for (const JobChannel& channel : job.spec().channels)
-    (channel.name == "train" ? input.train : input.validation) = TRY(read_channel(site_, options_, channel, stop));
+    (channel.name == "train" ? input.train : input.validation) =
+        TRY(read_channel(site_, options_, channel, budget, stop));
   return input;
 }
 

@@ -21,6 +21,8 @@ enum class Open {
   create_new,  // conflict if it exists; reads and writes
 };
 
+class Fd;  // os/process.h
+
 class File {
  public:
   virtual ~File() = default;                                                 // closes; never syncs
@@ -64,5 +66,7 @@ class Fs {
 };
 
 Fs& real_fs();
+// A file by its descriptor, which was opened elsewhere (by the site, for a worker). `name` is for errors.
+std::unique_ptr<File> file_of(Fd descriptor, std::string name);
 
 }  // namespace hf::os

@@ -172,6 +172,10 @@ class RealFs final : public Fs {
 
 }  // namespace
 
+std::unique_ptr<File> file_of(Fd descriptor, std::string name) {
+  return std::make_unique<RealFile>(std::move(descriptor), std::move(name));
+}
+
 Fs& real_fs() {
   static RealFs fs;
   return fs;

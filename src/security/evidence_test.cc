@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <set>
 
 #include "base/bytes.h"
 #include "security/json.h"
@@ -23,7 +24,7 @@ using testing::TestSite;
 void write_text(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 struct Verdict {
-  int status;
+  int status = -1;
   std::string output;
 };
 
@@ -106,6 +107,11 @@ TEST(Evidence, TheVerifierAcceptsWhatTheSiteWrote) {
   EXPECT_TRUE(json.at("ok").as_bool());
   EXPECT_EQ(json.at("head").at("root").as_string(), hex(site.ledger->head()->root));
   // Again, over what is there: the new one replaces it whole.
+  // A streamed answer: its start has an entry too. Another one was cut before its end: a start, and no receipt.
+  for (const char* id : {"7", "8"})
+    ASSERT_TRUE(
+        site.append("bedrock:InvokeModel", R"({"phase":"start","receipt":"rcpt-)" + std::string(31, '0') + id + R"("})")
+            .ok());
   site.infer(7);
   site.write();
   EXPECT_EQ(run_verifier(site.at()).status, 0);
@@ -194,9 +200,9 @@ TEST(Evidence, EveryAlterationIsRefused) {
       {"entries.jsonl", "one word", [](auto s) { return replaced(s, "s3:Put3", "s3:Get3"); }, "another root"},
       {"entries.jsonl", "deny to allow", [](auto s) { return replaced(s, "\"allow\"", "\"deny\""); }, "another root"},
       {"entries.jsonl", "one deleted", [](auto s) { return without_line(s, 4); }, "expected entry 4"},
-      {"entries.jsonl", "the last deleted", [](auto s) { return without_line(s, 13); }, "there are 13"},
+      {"entries.jsonl", "the last deleted", [](auto s) { return without_line(s, 7); }, "there are 7"},
       {"entries.jsonl", "two exchanged", [](auto s) { return swapped_lines(s); }, "expected entry 0"},
-      {"entries.jsonl", "one added", [](auto s) { return s + "{\"index\":14}\n"; }, "has 15"},
+      {"entries.jsonl", "one added", [](auto s) { return s + "{\"index\":8}\n"; }, "has 9"},
       {"entries.jsonl", "cut in a line", [](auto s) { return s.substr(0, s.size() - 9); }, "cut off"},
       {"entries.jsonl", "a blank", [](auto s) { return replaced(s, "\"index\":2,", "\"index\":2, "); }, "another root"},
       {"entries.jsonl", "empty", [](auto) { return std::string(); }, "there are 0"},
@@ -204,10 +210,10 @@ TEST(Evidence, EveryAlterationIsRefused) {
       {"heads.jsonl", "a signature", [](auto s) { return flipped_after(s, "\"signature\":\""); },
        "signature of this head"},
       {"heads.jsonl", "a time", [](auto s) { return flipped_after(s, "\"time\":17"); }, "signature of this head"},
-      {"heads.jsonl", "the last deleted", [](auto s) { return without_line(s, 13); }, "not the last line"},
+      {"heads.jsonl", "the last deleted", [](auto s) { return without_line(s, 7); }, "not the last line"},
       {"heads.jsonl", "two exchanged", [](auto s) { return swapped_lines(s); }, "heads.jsonl"},
       {"head.json", "a root", [](auto s) { return flipped_after(s, "\"root\":\""); }, "another root than head.json"},
-      {"head.json", "a size", [](auto s) { return replaced(s, "\"size\":14", "\"size\":13"); }, "head.json is over 13"},
+      {"head.json", "a size", [](auto s) { return replaced(s, "\"size\":8", "\"size\":7"); }, "head.json is over 7"},
       {"head.json", "a signature", [](auto s) { return flipped_after(s, "\"signature\":\""); },
        "signature of head.json"},
       {"head.json", "another site", [](auto s) { return replaced(s, kSiteId, "0123456789abcdee"); },
@@ -218,7 +224,7 @@ TEST(Evidence, EveryAlterationIsRefused) {
       {"receipts.jsonl", "one deleted", [](auto s) { return without_line(s, 1); }, "is missing"},
       {"receipts.jsonl", "one twice", [](auto s) { return s + s.substr(0, s.find('\n') + 1); }, "is there twice"},
       {"receipts.jsonl", "another entry",
-       [](auto s) { return replaced(s, "\"ledger_index\":10", "\"ledger_index\":11"); }, "does not name the receipt"},
+       [](auto s) { return replaced(s, "\"ledger_index\":5", "\"ledger_index\":6"); }, "does not name the receipt"},
       {"proofs.jsonl", "a leaf", [](auto s) { return flipped_after(s, "\"leaf\":\""); }, "its leaf is not entry"},
       {"proofs.jsonl", "a step", [](auto s) { return flipped_after(s, "\"proof\":[\""); }, "does not lead to the root"},
       {"proofs.jsonl", "none", [](auto) { return std::string(); }, "has no proof"},
@@ -228,15 +234,19 @@ TEST(Evidence, EveryAlterationIsRefused) {
       {"README.txt", "a word", [](auto s) { return replaced(s, "only if", "even if"); }, ""},
   };
   Evidence site("altered");
-  site.make(10, 4);
+  site.make(5, 3);
   ASSERT_EQ(run_verifier(site.at()).status, 0) << run_verifier(site.at()).output;
   const std::string manifest = read_text(site.file("manifest.json"));
+  std::set<std::string> seen;
   for (const auto& a : alterations) {
     std::string name = std::string(a.file) + ": " + a.what, original = read_text(site.file(a.file));
     write_text(site.file(a.file), a.change(original));
-    auto v = run_verifier(site.at());
-    EXPECT_EQ(v.status, 1) << name << ": " << v.output;
-    EXPECT_NE(v.output.find(std::string(a.file) + ": its SHA-256"), std::string::npos) << name << ": " << v.output;
+    Verdict v;
+    if (seen.insert(a.file).second) {  // the manifest guards each file alike
+      v = run_verifier(site.at());
+      EXPECT_EQ(v.status, 1) << name << ": " << v.output;
+      EXPECT_NE(v.output.find(std::string(a.file) + ": its SHA-256"), std::string::npos) << name << ": " << v.output;
+    }
     if (*a.found_as) {
       site.sign_manifest_again();
       v = run_verifier(site.at());

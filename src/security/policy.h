@@ -32,7 +32,8 @@ struct Identity {
 };
 struct Decision {
   bool allowed = false;
-  std::string reason;  // "administrator", "allow:<policy>/<sid or index>", "deny:...", "implicit deny"
+  std::string reason;  // "administrator", "everyone" (sts:GetCallerIdentity), "allow:<policy>/<sid or index>",
+                       // "deny:...", "implicit deny"
 };
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource);
 bool wildcard_match(std::string_view pattern, std::string_view text, bool ignore_case);  // linear time

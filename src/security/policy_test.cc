@@ -98,6 +98,12 @@ TEST(Policy, AnAccountEndsAtItsBorder) {
             "administrator");
 }
 
+TEST(Policy, EveryoneMayAskWhoTheyAre) {
+  EXPECT_TRUE(evaluate(someone({}), "sts:GetCallerIdentity", "*").allowed);
+  EXPECT_TRUE(evaluate(someone({document("Deny", "*", "*")}), "sts:GetCallerIdentity", "*").allowed);
+  EXPECT_FALSE(evaluate(someone({}), "sts:AssumeRole", "*").allowed);
+}
+
 TEST(Policy, Forms) {
   auto p = parse_policy(R"({"Version":"2012-10-17","Id":"x","Statement":
       {"Sid":"One","Effect":"Allow","Action":["a:B","c:*"],"Resource":["*","arn:aws:s3:::b"]}})",

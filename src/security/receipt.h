@@ -33,7 +33,8 @@ void sign_receipt(Receipt& receipt, const crypto::SigningKey& key);
 bool verify_receipt(const Receipt& receipt, std::string_view public_raw);
 
 // Receipts lie in the Db's records, kind "receipt", by account and id, as the JSON above. The ledger's entry at
-// ledger_index names the receipt: its detail has the member "receipt" with the id. (Evidence is checked for both ways.)
+// ledger_index names the receipt: its detail has the member "receipt" with the id (and no "phase":"start", which tells
+// that a streamed answer began). Evidence is checked for this both ways.
 inline constexpr std::string_view kReceiptKind = "receipt";
 Status put_receipt(store::Txn& txn, const Receipt& receipt);
 Result<std::optional<Receipt>> find_receipt(store::Txn& txn, const std::string& account, const std::string& id);

@@ -34,6 +34,8 @@ class QuickstartRun {
   // run_serve.cc
   Status deploy();
   Status ask();
+  Result<std::string> ask_endpoint(const std::string& prompt);
+  Result<std::string> ask_openai(const std::string& prompt);
   // run_prove.cc
   Status attack();
   Status attack_from_worker();

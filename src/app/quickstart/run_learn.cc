@@ -183,8 +183,11 @@ Status QuickstartRun::train() {
   heading("Training, from scratch: the tokenizer first, then the decoder");
   auto hyperparameters = options_.hyperparameters;
   hyperparameters.emplace("seed", std::to_string(options_.seed));
+  // Untrained: one step at a rate that changes nothing worth the name.
   auto untrained = hyperparameters;
-  untrained["steps"] = "0";
+  untrained["steps"] = "1";
+  untrained["learning_rate"] = "1e-7";
+  untrained["min_learning_rate"] = "0";
   TRY(run_job(untrained_name_, untrained, false));
   job_ = TRY(run_job(name_, hyperparameters, true));
   report_.training_seconds = metric(job_, "train:seconds");

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kPollUs = 200'000;
 constexpr int kMostPolls = 600;  // two minutes
 
-constexpr const char* kImage = "holdfast-decoder";
+constexpr const char* kImage = "holdfast/decoder";  // the one that the site knows: the engine is built in
 
 }  // namespace
 
@@ -37,7 +37,6 @@ Status QuickstartRun::deploy() {
   auto sagemaker = [&](const std::string& operation, json::value body) {
     return client_->aws_json("sagemaker", "SageMaker." + operation, body);
   };
-  json::value card = TRY(client_->holdfast("GET", "/models/" + percent_encode(name_)));
   const std::string artifact = text_at(job_, {"ModelArtifacts", "S3ModelArtifacts"});
   TRY(sagemaker("CreateModelPackageGroup", json::object{{"ModelPackageGroupName", name_},
                                                         {"ModelPackageGroupDescription", "made by the quickstart"}}));
@@ -56,7 +55,10 @@ Status QuickstartRun::deploy() {
   package_arn_ = text_at(package, {"ModelPackageArn"});
   json::value described = TRY(sagemaker("DescribeModelPackage", json::object{{"ModelPackageName", package_arn_}}));
   tell("  model package  " + package_arn_);
-  tell("  lineage        " + json::serialize(at_path(card, {"lineage"}) ? *at_path(card, {"lineage"}) : card));
+  for (const char* what : {"data-digest", "code-version", "instruction-set", "seed", "metric:train:loss"}) {
+    std::string value = text_at(described, {"CustomerMetadataProperties", std::string("holdfast:") + what});
+    if (!value.empty()) tell("    " + std::string(what) + std::string(20 - std::string_view(what).size(), ' ') + value);
+  }
 
   TRY(sagemaker("CreateModel",
                 json::object{{"ModelName", name_},
@@ -99,34 +101,44 @@ Status QuickstartRun::ask() {
   TRY(context_.fs.write_file_atomic(folder_ + "/request.json", asked_.request));
   tell("  Converse        " + asked_.text);
 
-  json::value body =
-      json::object{{"messages", json::array{json::object{{"role", "user"}, {"content", example.prompt}}}},
-                   {"max_tokens", max_tokens_},
-                   {"temperature", 0}};
+  const std::string endpoint_text = TRY(ask_endpoint(example.prompt)), openai_text = TRY(ask_openai(example.prompt));
+  tell("  InvokeEndpoint  " + endpoint_text);
+  tell("  OpenAI          " + openai_text);
+  report_.same_answers = !asked_.text.empty() && endpoint_text == asked_.text && openai_text == asked_.text;
+  tell(report_.same_answers ? "  the same answer three times; the receipt of the first is " + asked_.receipt
+                            : "  NOT the same answer");
+  return {};
+}
+
+Result<std::string> QuickstartRun::ask_endpoint(const std::string& prompt) {
   ApiClient::Request request;
   request.method = "POST";
   request.path = "/endpoints/" + name_ + "/invocations";
   request.service = "sagemaker";
   request.headers.set("content-type", "application/json");
-  request.body = json::serialize(body);
-  json::value invoked = TRY(client_->expect_json(request));
-  auto text_of = [](const json::value& answer) {
-    const auto* choices = at_path(answer, {"choices"});
-    if (!choices || !choices->is_array() || choices->get_array().empty()) return std::string();
-    return text_at(choices->get_array()[0], {"message", "content"});
-  };
-  tell("  InvokeEndpoint  " + text_of(invoked));
+  request.body = json::serialize(
+      json::object{{"prompt", prompt}, {"parameters", {{"max_new_tokens", max_tokens_}, {"do_sample", false}}}});
+  json::value answer = TRY(client_->expect_json(request));
+  if (!answer.is_array() || answer.get_array().empty()) return fail(Code::internal, "InvokeEndpoint: expected a list");
+  return text_at(answer.get_array()[0], {"generated_text"});
+}
 
-  body.as_object()["model"] = name_;
+Result<std::string> QuickstartRun::ask_openai(const std::string& prompt) {
+  ApiClient::Request request;  // no service: Bearer
+  request.method = "POST";
   request.path = "/v1/chat/completions";
-  request.service.clear();  // Bearer
-  request.body = json::serialize(body);
-  json::value completed = TRY(client_->expect_json(request));
-  tell("  OpenAI          " + text_of(completed));
-  report_.same_answers = !asked_.text.empty() && text_of(invoked) == asked_.text && text_of(completed) == asked_.text;
-  tell(report_.same_answers ? "  the same answer three times; the receipt of the first is " + asked_.receipt
-                            : "  NOT the same answer");
-  return {};
+  request.headers.set("content-type", "application/json");
+  request.body =
+      json::serialize(json::object{{"model", name_},
+                                   {"messages", json::array{json::object{{"role", "user"}, {"content", prompt}}}},
+                                   {"max_tokens", max_tokens_},
+                                   {"temperature", 0}});
+  json::value answer = TRY(client_->expect_json(request));
+  const auto* choices = at_path(answer, {"choices"});
+  if (!choices || !choices->is_array() || choices->get_array().empty()) {
+    return fail(Code::internal, "chat/completions: expected choices");
+  }
+  return text_at(choices->get_array()[0], {"message", "content"});
 }
 
 }  // namespace hf::app
