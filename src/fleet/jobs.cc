@@ -397,6 +397,7 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
   std::shared_ptr<Models::Draft> draft = TRY(site_.models.draft());
   Fleet::Training training;
   training.task.hyperparameters = job.spec().hyperparameters;
+  training.task.hyperparameters.erase("seed");  // it travels as a number, and is none of the trainer's settings
   training.task.seed = job.spec().seed;
   training.task.outputs = options_.outputs;
   training.train_files = std::move(input.train.files);
