@@ -381,8 +381,11 @@ Result<JobsImpl::Input> JobsImpl::download(const TrainingJob& job) {
     asked_us = site_.clock.monotonic_us();
     return asked_to_stop(key);
   };
+  uint64_t budget = job.spec().volume_bytes > 0 ? std::min(job.spec().volume_bytes, options_.max_data_bytes)
+                                                : options_.max_data_bytes;
   for (const JobChannel& channel : job.spec().channels)
-    (channel.name == "train" ? input.train : input.validation) = TRY(read_channel(site_, options_, channel, stop));
+    (channel.name == "train" ? input.train : input.validation) =
+        TRY(read_channel(site_, options_, channel, budget, stop));
   return input;
 }
 
@@ -394,6 +397,7 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
   std::shared_ptr<Models::Draft> draft = TRY(site_.models.draft());
   Fleet::Training training;
   training.task.hyperparameters = job.spec().hyperparameters;
+  training.task.hyperparameters.erase("seed");  // it travels as a number, and is none of the trainer's settings
   training.task.seed = job.spec().seed;
   training.task.outputs = options_.outputs;
   training.train_files = std::move(input.train.files);
