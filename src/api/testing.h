@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -130,7 +131,8 @@ class MemoryExchange : public http::Exchange {
   std::string body;
   std::vector<std::string> pushes;
   std::function<void()> room;
-  bool finished = false, aborted = false, full = false, gone = false;
+  std::atomic<bool> finished = false;  // last: whoever sees it may read the rest
+  bool aborted = false, full = false, gone = false;
   size_t piece = 1000;  // bytes that one read() gives at most
   size_t unread() const { return body_.size() - read_; }
 
