@@ -122,7 +122,10 @@ class MemoryExchange : public http::Exchange {
     return {};
   }
   void finish() override { finished = true; }
-  void abort() override { aborted = finished = true; }
+  void abort() override {
+    aborted = true;
+    finished = true;
+  }
   bool closed() const override { return gone; }
   void on_room(std::function<void()> callback) override { room = std::move(callback); }
 
