@@ -19,9 +19,14 @@ export default async (t) => {
   await t.check('a session token that nobody gave is refused', () => t.refused(
     t.client(STSClient, { credentials: { ...t.credentials, sessionToken: 'x' } }).send(new GetCallerIdentityCommand({})),
     { name: 'InvalidClientTokenId', status: 403 }));
-  await t.check('a clock that is an hour off is put right by the answer\'s Date', async () => {
-    const off = t.client(STSClient, { systemClockOffset: 3_600_000, maxAttempts: 2 });
-    t.equal((await off.send(new GetCallerIdentityCommand({}))).Account, t.account);
+  await t.check('a machine whose clock is an hour off learns the time from the refusal\'s Date', async () => {
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+    try {
+      t.equal((await t.client(STSClient, { maxAttempts: 2 }).send(new GetCallerIdentityCommand({}))).Account, t.account);
+    } finally {
+      Date.now = now;
+    }
   });
   await t.check('AssumeRole is not implemented, in STS\'s own words', () => t.refused(
     sts.send(new AssumeRoleCommand({ RoleArn: 'arn:aws:iam::111122223333:role/some-role', RoleSessionName: 'some' })),
