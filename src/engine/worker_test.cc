@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "engine/test_model.h"
+#include "os/sandbox_filter.h"
 #include "os/thread.h"
 #include "rpc/channel.h"
 
@@ -293,6 +294,7 @@ TEST_F(WorkerTest, KilledWhileItAnswers) {
 }
 
 TEST_F(WorkerTest, OutOfMemoryIsAnAnswer) {
+  if (os::kSanitized) GTEST_SKIP() << "sanitizers need terabytes of addresses";
   WorkerOptions options;
   options.memory_bytes = 600 << 20;
   start(options);
