@@ -323,7 +323,7 @@ TEST_F(WorkerTest, TrainsAndServesWhatItTrained) {
   task.seed = 1;
   task.train_files = 1;
   task.outputs = {"config.json", "model.safetensors", "tokenizer.json", "holdfast.json"};
-  task.hyperparameters = {{"steps", "5"}, {"width", "32"}, {"layers", "1"}, {"context", "64"}, {"vocabulary", "280"}};
+  task.hyperparameters = {{"steps", "5"}, {"width", "32"}, {"layers", "1"}, {"context", "64"}, {"vocabulary", "300"}};
   std::vector<os::Fd> fds;
   fds.push_back(temporary_file(lines));
   std::vector<int> numbers = {fds[0].get()};
