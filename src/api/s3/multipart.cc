@@ -300,11 +300,13 @@ Error invalid_part(int32_t number, const char* why) {
 Result<std::vector<store::ObjectInfo>> chosen(Call& call, store::Txn& txn, const CompleteRequest& in) {
   std::vector<store::ObjectInfo> out;
   const auto& parts = in.upload.parts;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const CompletedPart& part = parts[i];
-    if (i > 0 && part.number <= parts[i - 1].number) {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (parts[i].number <= parts[i - 1].number) {
       return fail(Code::invalid, "InvalidPartOrder", "The list of parts was not in ascending order");
     }
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const CompletedPart& part = parts[i];
     auto found = TRY(call.site().objects.head(txn, kPartsBucket, part_key(in.upload_id, part.number)));
     if (!found) return invalid_part(part.number, "it was not uploaded");
     if (!etag_matches(part.etag, found->etag)) return invalid_part(part.number, "its ETag is another");
