@@ -26,7 +26,7 @@ Result<json::value> json_file(const Context& context, const std::string& path) {
 // ---- ledger
 
 json::object report_json(const security::Ledger::Report& report) {
-  json::object o{{"ok", report.ok}, {"entries", report.entries}, {"root", hex(report.head.root)}};
+  json::object o{{"ok", report.ok}, {"entries", report.entries}, {"head", {{"root", hex(report.head.root)}}}};
   if (!report.ok) o["problem"] = report.problem;
   return o;
 }
@@ -63,7 +63,7 @@ Result<int> verify(const Context& context, const std::string& head_path) {
   if (context.json)
     print_json(answer);
   else if (ok)
-    print("the ledger is whole: " + member(answer, "entries") + " entries, root " + member(answer, "root"));
+    print("the ledger is whole: " + member(answer, "entries") + " entries, root " + member(answer.at("head"), "root"));
   else
     print("THE LEDGER IS NOT WHAT WAS WRITTEN: " + member(answer, "problem"));
   return ok ? kDone : kFailed;

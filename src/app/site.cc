@@ -10,6 +10,7 @@
 #include "app/state.h"
 #include "base/bytes.h"
 #include "crypto/crypto.h"
+#include "engine/train_settings.h"
 #include "fleet/fleet.h"
 #include "fleet/jobs.h"
 #include "http/http.h"
@@ -155,6 +156,10 @@ class RunningSiteImpl : public RunningSite {
     jobs.region = settings_.text("region");
     jobs.code_version = version_;
     jobs.max_running = static_cast<int>(settings_.integer("jobs"));
+    jobs.check_hyperparameters = [](const std::map<std::string, std::string>& given) -> Status {
+      TRY(engine::parse_settings(given));
+      return {};
+    };
     jobs_ = TRY(fleet::Jobs::open({fs_, clock_, random_, *db_, *objects_, *ledger_, *fleet_, *models_}, jobs));
     return {};
   }

@@ -505,7 +505,7 @@ Model JobsImpl::lineage_model(const TrainingJob& job, const rpc::TrainDone& done
   model.arn = model_arn(model, options_.region);
   Lineage& l = model.lineage;
   l.training_job = job.spec().arn;
-  l.data_digest = done.data_digest.size() == 32 ? hex(done.data_digest) : done.data_digest;
+  l.data_digest = done.data_digest;
   l.data = input.train.uris;
   l.code_version = options_.code_version;
   l.isa = site_.fleet.status().isa;
