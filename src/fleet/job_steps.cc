@@ -54,11 +54,11 @@ Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, c
   store::ObjectInfo info;
   info.bucket = bucket;
   info.key = std::move(key);
+  TRY(upload->seal());
   info.size = upload->size();
   info.etag = hex(upload->md5());
   info.modified = now;
   info.system["content-type"] = type;
-  TRY(upload->seal());
   out.artifact.etags[info.key] = info.etag;
   out.parts.push_back({std::move(upload), std::move(info)});
   return {};
