@@ -24,6 +24,7 @@ security::Entry Call::entry(const std::string& detail) const {
 }
 
 Status Call::may(std::string_view action, std::string_view resource) {
+  asked_ = true;
   security::Decision decision = security::evaluate(who_, action, resource);
   if (decision.allowed) return {};
   security::Entry e = entry("");

@@ -92,6 +92,7 @@ class Call : public std::enable_shared_from_this<Call> {
   http::RequestHead head_;
   std::string reason_;  // why it was allowed
   std::atomic<bool> committed_ = false;
+  std::atomic<bool> asked_ = false;  // may() was called
 };
 
 // Error names follow the service; these are the common ones.

@@ -195,6 +195,10 @@ Status Gate::State::decode(Request& r, Caller& caller, std::string body, const w
 
 Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
   call.resource_ = o.resource(call, in);
+  if (o.asks_for_each) {
+    call.reason_ = "each";
+    return {};
+  }
   security::Decision decision = security::evaluate(call.who_, call.action_, call.resource_);
   call.reason_ = decision.reason;
   if (decision.allowed) return {};
@@ -299,6 +303,7 @@ Status Gate::State::run(Request& r) {
   TRY(o.handle(*call, in.get(), out.get()));
   if ((o.effect == Effect::write || o.effect == Effect::inference) && !call->committed_)
     return fail(Code::internal, o.name + " succeeded without an entry in the ledger");
+  if (o.asks_for_each && !call->asked_) return fail(Code::internal, o.name + " succeeded without asking who may");
   return answer(r, *call, out.get());
 }
 

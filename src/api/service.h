@@ -67,6 +67,9 @@ struct Operation {
   const wire::Shape* output = nullptr;
   std::function<std::shared_ptr<void>()> make_input, make_output;
   std::function<std::string(const Call&, const void* input)> resource;  // the ARN to authorise
+  // The request names many resources: the handler asks Call::may() for each of them instead, and the gate checks that
+  // it asked at least once. `resource` is then what the ledger names.
+  bool asks_for_each = false;
   std::function<Status(Call&, const void* input, void* output)> handle;
   std::function<Status(Call&, const void* input, std::shared_ptr<EventSink>)> handle_stream;
   std::function<bool(const void* input)> wants_stream;  // where both handlers are there: which one

@@ -44,9 +44,12 @@ void add_help_commands(CLI::App& app, Context& context, Work& work);       // co
 
 // For commands.
 Result<std::unique_ptr<ApiClient>> connect(const Context& context);  // unavailable: no site runs there
-void print_json(const boost::json::value& value);                    // standard output, one line
-void print(const std::string& text);                                 // standard output
-void say(const std::string& text);                                   // standard error
+// Writes the answer's body into a file as it comes, synced; its size.
+Result<uint64_t> fetch(const Context& context, ApiClient& client, const ApiClient::Request& request,
+                       const std::string& path);
+void print_json(const boost::json::value& value);  // standard output, one line
+void print(const std::string& text);               // standard output
+void say(const std::string& text);                 // standard error
 // A table with aligned columns; the first row is the heading.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 std::string member(const boost::json::value& object, std::string_view name);  // as text; "" if absent

@@ -26,6 +26,9 @@ struct Connection {
   crypto::Secret api_key;  // Bearer, for the OpenAI API
 };
 
+// The name of the error that means: nothing runs there (exit status 3).
+inline constexpr const char* kNoSiteName = "NoSite";
+
 // Reads STATE/site.json and STATE/admin.json. not_found, with what to do, if no site was ever started there.
 Result<Connection> read_connection(os::Fs& fs, const std::string& state);
 

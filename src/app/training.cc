@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "app/term.h"
 #include "base/text.h"
 
 namespace hf::app {
@@ -97,6 +98,27 @@ Result<json::value> follow_training(const Context& context, ApiClient& client, c
     if (view.status != "InProgress" && view.status != "Stopping") return job;
     context.clock.sleep_us(500'000);
   }
+}
+
+Result<json::value> follow_training(const Context& context, ApiClient& client, const std::string& name) {
+  Terminal& terminal = stderr_terminal();
+  LiveBlock block(terminal, context.clock);
+  return follow_training(context, client, name, [&](const TrainingView& view) {
+    const double fraction = view.steps > 0 ? static_cast<double>(view.step) / static_cast<double>(view.steps) : 0;
+    const bool training = view.phase == "training" || view.phase == "writing";
+    char note[80];
+    std::snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", view.loss, view.tokens_per_second);
+    const int columns = terminal.columns();
+    std::vector<std::string> lines;
+    if (training && view.curve.size() > 1) {
+      std::vector<std::pair<double, double>> points;
+      for (const auto& [step, loss] : view.curve) points.emplace_back(static_cast<double>(step), loss);
+      lines = draw_curve(points, static_cast<double>(view.steps), columns, 8);
+    }
+    const std::string label = training ? "training" : view.phase.empty() ? view.status : view.phase;
+    lines.push_back(progress_line(label, fraction, training ? view.seconds_left : -1, training ? note : "", columns));
+    block.draw(lines, lines.back());
+  });
 }
 
 }  // namespace hf::app

@@ -115,7 +115,7 @@ class Job {
         },
         &hasher));
     if (done_.examples == 0) return fail(Code::invalid, "the training files hold no example");
-    done_.data_digest = hasher.finish();
+    done_.data_digest = hex(hasher.finish());
     report("tokenizer", true);
     tokenizer_ = std::make_unique<model::Tokenizer>(TRY(model::Tokenizer::make(TRY(trainer.train()))));
     return {};

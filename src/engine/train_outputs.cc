@@ -97,7 +97,7 @@ std::string lineage_text(const Lineage& l, const model::LlamaTrainer& trainer) {
       {"made_by", "holdfast training"},
       {"build", l.build},
       {"instruction_set", l.isa},
-      {"data_sha256", hex(l.done.data_digest)},
+      {"data_sha256", l.done.data_digest},
       {"examples", l.done.examples},
       {"hyperparameters", settings},
       {"seed", std::to_string(l.task.seed)},

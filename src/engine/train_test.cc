@@ -69,7 +69,7 @@ TEST(Training, WritesAFolderThatReadsBack) {
   ASSERT_TRUE(done.ok()) << done.error().message;
   EXPECT_EQ(done->steps, 12);
   EXPECT_EQ(done->examples, 60);
-  EXPECT_EQ(hex(done->data_digest), crypto::sha256_hex(data));
+  EXPECT_EQ(done->data_digest, crypto::sha256_hex(data));
   EXPECT_GE(done->validation_loss, 0);
   EXPECT_EQ(done->files_written.size(), training_outputs().size() - 1);
 
@@ -83,7 +83,7 @@ TEST(Training, WritesAFolderThatReadsBack) {
   const auto header = format::parse_safetensors_header(weights, weights.size());
   ASSERT_TRUE(header.ok());
   EXPECT_EQ(header->tensors.size(), tensor_specs(config->llama).size());
-  EXPECT_NE(b.content("holdfast.json").find(hex(done->data_digest)), std::string::npos);
+  EXPECT_NE(b.content("holdfast.json").find(done->data_digest), std::string::npos);
   EXPECT_EQ(b.content("checkpoint.safetensors"), "");
 }
 

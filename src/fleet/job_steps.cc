@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kStep = size_t{1} << 20;
 
 Result<std::vector<store::ObjectInfo>> objects_of(const Jobs::Site& site, const JobsOptions& options,
-                                                  const JobChannel& channel) {
+                                                  const JobChannel& channel, uint64_t& budget) {
   std::vector<store::ObjectInfo> out;
   uint64_t bytes = 0;
   const std::string where = "channel " + channel.name + ": s3://" + channel.bucket + "/" + channel.prefix;
@@ -26,9 +26,10 @@ Result<std::vector<store::ObjectInfo>> objects_of(const Jobs::Site& site, const 
     return fail(Code::too_large, where + " holds more than " + std::to_string(options.max_files) +
                                      " objects; join them into fewer, larger ones");
   for (const store::ObjectInfo& info : out) bytes += info.size;
-  if (bytes > options.max_data_bytes)
-    return fail(Code::too_large,
-                where + " holds " + human_bytes(bytes) + "; at most " + human_bytes(options.max_data_bytes));
+  if (bytes > budget)
+    return fail(Code::too_large, where + " holds " + human_bytes(bytes) + "; there is room for " + human_bytes(budget) +
+                                     " (ResourceConfig.VolumeSizeInGB)");
+  budget -= bytes;
   return out;
 }
 
@@ -50,6 +51,7 @@ Result<std::unique_ptr<os::File>> copy(const Jobs::Site& site, const JobsOptions
 
 Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, const std::string& bucket,
                    std::string key, const char* type, Micros now) {
+  TRY(upload->seal());
   store::ObjectInfo info;
   info.bucket = bucket;
   info.key = std::move(key);
@@ -57,7 +59,6 @@ Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, c
   info.etag = hex(upload->md5());
   info.modified = now;
   info.system["content-type"] = type;
-  TRY(upload->seal());
   out.artifact.etags[info.key] = info.etag;
   out.parts.push_back({std::move(upload), std::move(info)});
   return {};
@@ -66,9 +67,9 @@ Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, c
 }  // namespace
 
 Result<ChannelData> read_channel(const Jobs::Site& site, const JobsOptions& options, const JobChannel& channel,
-                                 const std::function<bool()>& stop) {
+                                 uint64_t& budget, const std::function<bool()>& stop) {
   ChannelData out;
-  for (const store::ObjectInfo& info : TRY(objects_of(site, options, channel))) {
+  for (const store::ObjectInfo& info : TRY(objects_of(site, options, channel, budget))) {
     auto file = copy(site, options, info, stop);
     const std::string uri = "s3://" + info.bucket + "/" + info.key;
     if (!file.ok()) return fail(file.error().code, uri + ": " + file.error().message);

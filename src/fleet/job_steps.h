@@ -16,8 +16,9 @@ struct ChannelData {
   std::vector<std::unique_ptr<os::File>> files;
   std::vector<std::string> uris;  // s3://bucket/key of each
 };
+// `budget`: bytes that may still be read; lowered by what was.
 Result<ChannelData> read_channel(const Jobs::Site& site, const JobsOptions& options, const JobChannel& channel,
-                                 const std::function<bool()>& stop);
+                                 uint64_t& budget, const std::function<bool()>& stop);
 
 // The artifacts of a sealed model, written but not yet visible: commit() names them in the job's last transaction.
 struct ArtifactUpload {

@@ -78,6 +78,23 @@ store::Record record(const char* kind, const Key& key, Micros created, Micros no
   return r;
 }
 
+// The seed has a member of its own in the task.
+std::map<std::string, std::string> worker_hyperparameters(const JobSpec& spec) {
+  auto out = spec.hyperparameters;
+  out.erase("seed");
+  return out;
+}
+
+// The worker knows its files by number only: "train file 2, line 7: ...".
+Error with_uris(Error error, const ChannelData& data, const std::string& what) {
+  for (size_t i = 0; i < data.uris.size(); ++i) {
+    const std::string number = what + " file " + std::to_string(i + 1);
+    const size_t at = error.message.find(number + ",");
+    if (at != std::string::npos) error.message.replace(at, number.size(), data.uris[i]);
+  }
+  return error;
+}
+
 // The training worker's events, handed from its reader thread to the job's.
 class Events final : public TrainSink {
  public:
@@ -258,6 +275,9 @@ Result<Applied> JobsImpl::apply(const Key& key, const JobEvent& event,
 }
 
 Status JobsImpl::create(store::Txn& txn, const JobSpec& spec) {
+  if (options_.check_hyperparameters)
+    if (Status good = options_.check_hyperparameters(worker_hyperparameters(spec)); !good.ok())
+      return fail(Code::invalid, "ValidationException", "HyperParameters: " + good.error().message);
   if (TRY(find(txn, spec.account, spec.name)))
     return fail(Code::conflict, "ResourceInUse",
                 "Training job names must be unique within an account: " + spec.name + " exists");
@@ -381,8 +401,11 @@ Result<JobsImpl::Input> JobsImpl::download(const TrainingJob& job) {
     asked_us = site_.clock.monotonic_us();
     return asked_to_stop(key);
   };
+  uint64_t budget = job.spec().volume_bytes > 0 ? std::min(job.spec().volume_bytes, options_.max_data_bytes)
+                                                : options_.max_data_bytes;
   for (const JobChannel& channel : job.spec().channels)
-    (channel.name == "train" ? input.train : input.validation) = TRY(read_channel(site_, options_, channel, stop));
+    (channel.name == "train" ? input.train : input.validation) =
+        TRY(read_channel(site_, options_, channel, budget, stop));
   return input;
 }
 
@@ -393,7 +416,7 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
   auto events = std::make_shared<Events>();
   std::shared_ptr<Models::Draft> draft = TRY(site_.models.draft());
   Fleet::Training training;
-  training.task.hyperparameters = job.spec().hyperparameters;
+  training.task.hyperparameters = worker_hyperparameters(job.spec());
   training.task.seed = job.spec().seed;
   training.task.outputs = options_.outputs;
   training.train_files = std::move(input.train.files);
@@ -408,7 +431,8 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
   rpc::TrainDone done;
   Status followed = follow(key, id, *events, began_us, done);
   (void)save_progress(key);  // the curve is worth less than the job
-  TRY(std::move(followed));
+  if (!followed.ok())
+    return with_uris(with_uris(followed.error(), input.train, "train"), input.validation, "validation");
   Applied trained = TRY(apply(key, {.kind = JobEvent::Kind::trained, .done = done}));
   if (!has(trained.actions, JobAction::upload)) return {};
   return finish(key, done, *draft, input);
@@ -481,7 +505,7 @@ Model JobsImpl::lineage_model(const TrainingJob& job, const rpc::TrainDone& done
   model.arn = model_arn(model, options_.region);
   Lineage& l = model.lineage;
   l.training_job = job.spec().arn;
-  l.data_digest = done.data_digest.size() == 32 ? hex(done.data_digest) : done.data_digest;
+  l.data_digest = done.data_digest;
   l.data = input.train.uris;
   l.code_version = options_.code_version;
   l.isa = site_.fleet.status().isa;

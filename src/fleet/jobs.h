@@ -4,6 +4,8 @@
 // store and the registry.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,9 +30,11 @@ struct JobsOptions {
   size_t max_queued = 1000;  // beyond: ResourceLimitExceeded
   size_t max_files = 24;     // objects of one channel; their descriptors travel in one frame of 64
   uint64_t max_data_bytes = uint64_t{64} << 30;
-  // What a training worker may write; those that stay unwritten are dropped.
-  std::vector<std::string> outputs = {"config.json",    "generation_config.json", "model.safetensors",
-                                      "tokenizer.json", "tokenizer_config.json",  "special_tokens_map.json"};
+  // What a training worker is asked to write (docs/training.md); what stays unwritten is dropped.
+  std::vector<std::string> outputs = {"config.json",           "model.safetensors",      "tokenizer.json",
+                                      "tokenizer_config.json", "generation_config.json", "holdfast.json"};
+  // Whether the worker will take these hyperparameters, asked before a job is made; without it the job fails instead.
+  std::function<Status(const std::map<std::string, std::string>&)> check_hyperparameters;
 };
 
 struct JobPoint {

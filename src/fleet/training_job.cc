@@ -145,7 +145,8 @@ std::string TrainingJob::to_json() const {
                           {"output_bucket", spec_.output_bucket},
                           {"output_prefix", spec_.output_prefix},
                           {"compressed", spec_.compressed},
-                          {"max_runtime_s", spec_.max_runtime_s}};
+                          {"max_runtime_s", spec_.max_runtime_s},
+                          {"volume_bytes", spec_.volume_bytes}};
   const json::object done{
       {"steps", done_.steps},           {"tokens", done_.tokens},           {"examples", done_.examples},
       {"parameters", done_.parameters}, {"data_digest", done_.data_digest}, {"stopped", done_.stopped}};
@@ -182,6 +183,7 @@ Result<TrainingJob> TrainingJob::from_json(std::string_view text) {
   job.spec_.output_prefix = s.text("output_prefix");
   job.spec_.compressed = s.boolean("compressed");
   job.spec_.max_runtime_s = s.integer("max_runtime_s");
+  job.spec_.volume_bytes = static_cast<uint64_t>(s.integer("volume_bytes"));
   job.status_ = f.text("status");
   job.failure_reason_ = f.text("failure_reason");
   job.artifact_ = f.text("artifact");

@@ -33,6 +33,7 @@ struct JobSpec {
   std::string output_bucket, output_prefix;  // artifacts go to PREFIX/NAME/output/
   bool compressed = true;                    // model.tar.gz, else the single files below model/
   int64_t max_runtime_s = 86400;
+  uint64_t volume_bytes = 0;  // VolumeSizeInGB: the input data must fit; 0: the site's own limit
 };
 
 struct JobTransition {

@@ -282,14 +282,11 @@ void Connection::drain() {
 void Connection::die() {
   if (dead_) return;
   dead_ = true;
-  if (session_) {
-    if (session_->hard()) {
-      boost::system::error_code ignored;
-      socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-    }
-    session_->gone();
-  }
   boost::system::error_code ignored;
+  if (session_) {
+    session_->gone();
+    if (session_->hard()) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  }
   socket_.close(ignored);
   if (lingering_) loop_.shared.lingering.fetch_sub(1);
   loop_.shared.open.fetch_sub(1);

@@ -285,9 +285,9 @@ void H1Session::refuse(const Refusal& refusal) {
   done_ = linger_ = true;
 }
 
+// The answer will never be whole. Cut hard: the end of an HTTP/1.0 body is told by the connection's end alone.
 void H1Session::cut() {
   hard_ = done_ = true;
-  if (!current_) return;
   auto stream = current_;
   forget_current();
   stream->client_gone();
@@ -295,7 +295,8 @@ void H1Session::cut() {
 
 void H1Session::gone() {
   early_.clear();
-  cut();
+  done_ = true;
+  if (current_) cut();
 }
 
 void H1Session::receive_end() {

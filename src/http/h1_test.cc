@@ -8,6 +8,8 @@
 namespace hf::http {
 namespace {
 
+using namespace std::string_literals;  // for bytes with NULs in them
+
 struct Driven {
   FakeHost host;
   std::unique_ptr<Session> session = make_h1_session(host, "127.0.0.1:4000", false);
@@ -54,7 +56,7 @@ TEST(H1, TableOfRequestsAndWhatEachGets) {
       {"blank in the target", "GET /hea lth HTTP/1.1\r\nHost: a\r\n\r\n", 505},
       {"control character in the target", "GET /hea\x01lth HTTP/1.1\r\nHost: a\r\n\r\n", 400},
       {"raw UTF-8 in the target", "GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
-      {"NUL in the target", std::string("GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", 32), 400},
+      {"NUL in the target", "GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n"s, 400},
       {"version 2.0", "GET /health HTTP/2.0\r\nHost: a\r\n\r\n", 505},
       {"version 1.2", "GET /health HTTP/1.2\r\nHost: a\r\n\r\n", 505},
       {"no version", "GET /health\r\nHost: a\r\n\r\n", 400},
@@ -69,7 +71,7 @@ TEST(H1, TableOfRequestsAndWhatEachGets) {
       {"empty name", "GET /health HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400},
       {"name with a blank", "GET /health HTTP/1.1\r\nHost: a\r\nx y: b\r\n\r\n", 400},
       {"no colon", "GET /health HTTP/1.1\r\nHost: a\r\nxyz\r\n\r\n", 400},
-      {"NUL in a value", std::string("GET /health HTTP/1.1\r\nHost: a\r\nx: \0\r\n\r\n", 41), 400},
+      {"NUL in a value", "GET /health HTTP/1.1\r\nHost: a\r\nx: \0\r\n\r\n"s, 400},
       {"control character in a value", "GET /health HTTP/1.1\r\nHost: a\r\nx: \x07\r\n\r\n", 400},
       {"DEL in a value", "GET /health HTTP/1.1\r\nHost: a\r\nx: \x7f\r\n\r\n", 400},
       {"length and encoding",
@@ -94,7 +96,7 @@ TEST(H1, TableOfRequestsAndWhatEachGets) {
       {"announced over the limit", "POST /data HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", 413},
       {"head over the limit", "GET /health HTTP/1.1\r\nHost: a\r\nx: " + std::string(70'000, 'a'), 431},
       {"request line over the limit", "GET /" + std::string(70'000, 'a'), 431},
-      {"TLS to a clear port", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", 12), 400},
+      {"TLS to a clear port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n"s, 400},
       {"junk", "\xff\xfe\xfd\r\n\r\n", 400},
   };
   for (const Case& c : cases) {
@@ -334,6 +336,20 @@ TEST(H1, HalfAnAnswerNeverLooksWhole) {
     EXPECT_TRUE(d.session->hard()) << way;
     EXPECT_EQ(d.host.active, 0) << way;
   }
+}
+
+TEST(H1, AWholeAnswerIsNeverCutHard) {  // a reset would take what the client has not read yet
+  Driven d;
+  d.say("GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(d.session->done());
+  d.session->gone();
+  EXPECT_FALSE(d.session->hard());
+  Driven busy;
+  busy.say("GET /data HTTP/1.0\r\n\r\n");
+  busy.host.exchanges[0]->start(200, {});
+  busy.host.settle(*busy.session);
+  busy.session->gone();
+  EXPECT_TRUE(busy.session->hard());
 }
 
 TEST(H1, AForgottenRequestGets500AndTheConnectionGoesOn) {

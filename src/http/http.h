@@ -20,9 +20,9 @@ namespace hf::http {
 // Header names are lower case; order and repeats are kept as sent. HTTP/2's pseudo headers are not in here.
 class Headers {
  public:
-  void add(std::string name, std::string value);          // name is lowered
-  void set(std::string name, std::string value);          // replaces all of that name
-  std::string_view get(std::string_view name) const;      // the first, or ""; name in lower case
+  void add(std::string name, std::string value);      // name is lowered
+  void set(std::string name, std::string value);      // replaces all of that name
+  std::string_view get(std::string_view name) const;  // the first, or ""; name in lower case
   bool has(std::string_view name) const;
   size_t count(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return all_; }
@@ -32,14 +32,14 @@ class Headers {
 };
 
 struct RequestHead {
-  std::string method;      // upper case as sent
-  std::string target;      // origin form exactly as sent: path and query, still encoded
-  std::string authority;   // :authority, or Host
+  std::string method;     // upper case as sent
+  std::string target;     // origin form exactly as sent: path and query, still encoded
+  std::string authority;  // :authority, or Host
   bool http2 = false;
   bool tls = false;
   Headers headers;
-  std::string peer;        // "127.0.0.1:40000"
-  int64_t content_length = -1;  // -1: not said (chunked, HTTP/2 without it)
+  std::string peer;                // "127.0.0.1:40000"
+  int64_t content_length = -1;     // -1: not said (chunked, HTTP/2 without it)
   std::string_view path() const;   // target up to '?', encoded
   std::string_view query() const;  // after '?', encoded, or ""
 };
@@ -80,33 +80,33 @@ enum class Pool { loop, control, data, generate };
 // Chosen from the head, before any byte of the body is taken.
 struct Route {
   Pool pool = Pool::control;
-  uint64_t body_limit = 1 << 20;     // bytes; over it: 413 before the handler if announced, too_large in read() else
+  uint64_t body_limit = 1 << 20;  // bytes; over it: 413 before the handler if announced, too_large in read() else
 };
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  uint16_t port = 0;                 // 0: any free one
-  bool plain = true;                 // clear text is accepted (loopback)
+  uint16_t port = 0;                     // 0: any free one
+  bool plain = true;                     // clear text is accepted (loopback)
   std::string certificate_pem, key_pem;  // both set: TLS is accepted, on the same port (first byte 0x16)
-  int loops = 2;                     // event loop threads
+  int loops = 2;                         // event loop threads
   int control_threads = 8, data_threads = 16, generate_threads = 32;
-  size_t header_limit = 64 << 10;    // bytes of a whole head: 431
-  size_t queue_limit = 1024;         // exchanges waiting for a pool: 503 beyond
+  size_t header_limit = 64 << 10;  // bytes of a whole head: 431
+  size_t queue_limit = 1024;       // exchanges waiting for a pool: 503 beyond
   int max_connections = 10'000;
-  int max_streams = 128;             // concurrent h2 streams a connection
-  int head_timeout_ms = 15'000;      // from accept or the last answer's end to a complete head (slow loris)
+  int max_streams = 128;         // concurrent h2 streams a connection
+  int head_timeout_ms = 15'000;  // from accept or the last answer's end to a complete head (slow loris)
   int idle_timeout_ms = 75'000;
-  int body_timeout_ms = 30'000;      // without progress, either way
-  int max_resets_per_minute = 200;   // h2: RST_STREAMs of the client on one connection, then GOAWAY (rapid reset)
+  int body_timeout_ms = 30'000;     // without progress, either way
+  int max_resets_per_minute = 200;  // h2: RST_STREAMs of the client on one connection, then GOAWAY (rapid reset)
 };
 
 class Server {
  public:
-  using Router = std::function<Route(const RequestHead&)>;            // on the loop: quick, never blocks
-  using Handler = std::function<void(std::shared_ptr<Exchange>)>;     // on the route's pool; exceptions become 500
+  using Router = std::function<Route(const RequestHead&)>;         // on the loop: quick, never blocks
+  using Handler = std::function<void(std::shared_ptr<Exchange>)>;  // on the route's pool; exceptions become 500
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options, os::Clock& clock, Router router,
                                                Handler handler);
-  virtual ~Server() = default;       // stops at once
+  virtual ~Server() = default;  // stops at once
   virtual uint16_t port() const = 0;
   // Stops accepting, sends GOAWAY / Connection: close, waits for what runs at most timeout_ms. True: nothing was cut.
   virtual bool drain(int timeout_ms) = 0;
@@ -118,8 +118,8 @@ class Server {
 
 // ---- client: blocking, HTTP/1.1 with keep-alive, one connection an object; one thread at a time.
 struct ClientOptions {
-  std::string ca_pem;                // trust exactly this authority; empty: no TLS allowed
-  int timeout_ms = 60'000;           // without progress
+  std::string ca_pem;       // trust exactly this authority; empty: no TLS allowed
+  int timeout_ms = 60'000;  // without progress
 };
 struct Response {
   int status = 0;
@@ -131,7 +131,7 @@ class Client {
   // endpoint: "https://host:port" or "http://host:port". Connects at the first request, again after an idle close.
   static Result<std::unique_ptr<Client>> make(std::string endpoint, ClientOptions options);
   virtual ~Client() = default;
-  virtual const std::string& authority() const = 0;   // host:port as it goes into Host
+  virtual const std::string& authority() const = 0;  // host:port as it goes into Host
   virtual Result<Response> request(const std::string& method, const std::string& target, const Headers& headers,
                                    std::string_view body) = 0;
   // The body is read from `body` (returns 0 at the end), sent with content_length.

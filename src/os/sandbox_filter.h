@@ -5,6 +5,14 @@
 
 namespace hf::os {
 
+// Sanitizers map terabytes of shadow memory and test addresses through a pipe: in their builds there is no memory
+// limit, and pipes are allowed. Never in a build for use.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 SandboxLayer install_filter();
 
 }  // namespace hf::os

@@ -159,7 +159,7 @@ struct TrainDone {
   double loss = 0, validation_loss = -1, seconds = 0, tokens_per_second = 0;
   uint64_t peak_bytes = 0;
   bool stopped = false;     // asked to stop before the last step
-  std::string data_digest;  // sha256 over the training files' bytes, in order
+  std::string data_digest;  // sha256 over the training files' bytes, in order, hex
   std::vector<std::string> files_written;
 };
 

@@ -25,7 +25,7 @@ How to check it, on a machine of your own, with Python 3 and the openssl command
     scripts/verify-evidence THIS_FOLDER
     scripts/verify-evidence THIS_FOLDER --head head-that-you-kept.json --key public-key-that-you-kept.pem
 
-The exit status is 0 only if everything is right. The program is one file that you can read in a quarter of an hour,
+The exit status is 0 only if everything is right. The program is one file that you can read in half an hour,
 and shares no code with the site. What it checks:
 
   1. manifest.json holds the SHA-256 of every file and is signed by the key in public-key.pem.

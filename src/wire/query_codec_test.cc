@@ -28,6 +28,7 @@ TEST(QueryCodec, ListsMapsAndStructures) {
 }
 
 TEST(QueryCodec, Errors) {
+  EXPECT_EQ(again("Anything=x"), "Anything: expected no value, as the member has no text form, found one");
   EXPECT_EQ(again("Small=x"), "Small: expected an integer, found 'x'");
   EXPECT_EQ(again("Leaves.member.1.Name=A"), "Leaves[0].Name: expected text that matches [a-z]+, found 'A'");
   EXPECT_EQ(again("Leaves.member.0.Name=a"), "Leaves: expected items numbered from 1, found '0'");

@@ -67,7 +67,7 @@ Result<ExportResponse> export_evidence(Call& call, const Nothing&) {
   Site& site = call.site();
   std::string folder = TRY(folder_of(call));
   auto lock = site.fs->lock(folder + ".lock");
-  if (!lock.ok()) return fail(Code::conflict, "ConflictException", "evidence is being written by another request");
+  if (!lock.ok()) return fail(Code::conflict, "BusyException", "evidence is being written by another request");
   TRY(call.record());  // first, so that the evidence tells of itself
   security::EvidenceSource source{site.db, site.ledger, site.signing_key, site.id, TRY(software(call))};
   auto report = TRY(security::export_evidence(*site.fs, source, call.now(), folder));

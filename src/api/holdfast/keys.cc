@@ -142,7 +142,7 @@ struct DeleteKeyRequest {
 
 Result<Nothing> delete_key(Call& call, const DeleteKeyRequest& in) {
   if (in.id == call.who().access_key_id)
-    return fail(Code::conflict, "ConflictException", "this request is signed with the key " + in.id + " itself");
+    return fail(Code::conflict, "KeyInUseException", "this request is signed with the key " + in.id + " itself");
   TRY(call.commit(
       [&](store::Txn& txn) { return call.site().keys.remove(txn, account_or_own(call, in.account), in.id); }));
   return Nothing{};

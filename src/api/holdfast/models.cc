@@ -241,7 +241,7 @@ Result<ModelView> import_model(Call& call, const ImportRequest& in) {
     taken = TRY(fleet::find_model(txn, call.account(), in.name)).has_value();
     return {};
   }));
-  if (taken) return fail(Code::conflict, "ConflictException", "there is a model " + in.name + " already");
+  if (taken) return fail(Code::conflict, "AlreadyExistsException", "there is a model " + in.name + " already");
   fleet::Model model;
   model.account = call.account();
   model.name = in.name;

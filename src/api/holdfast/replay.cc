@@ -139,7 +139,7 @@ Result<rpc::Sampling> sampling_of(const security::Receipt& receipt) {
 
 Result<Replay> replay(Call& call, const security::Receipt& receipt, const wire::Document& request) {
   if (receipt.stop_reason == "error" || receipt.stop_reason == "cancelled")
-    return fail(Code::conflict, "ConflictException",
+    return fail(Code::conflict, "NotReplayableException",
                 "receipt " + receipt.id + " is of an answer that ended with '" + receipt.stop_reason +
                     "': there is nothing to make again");
   fleet::GenerateRequest again;

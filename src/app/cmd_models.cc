@@ -1,0 +1,351 @@
+// models, train, jobs, chat.
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "app/cli.h"
+#include "app/training.h"
+#include "base/bytes.h"
+#include "base/text.h"
+#include "wire/eventstream.h"
+
+namespace hf::app {
+namespace json = boost::json;
+namespace {
+
+const json::array& array_of(const json::value& v, std::string_view name) {
+  static const json::array empty;
+  const json::object* o = v.if_object();
+  const json::value* found = o ? o->if_contains({name.data(), name.size()}) : nullptr;
+  return found && found->is_array() ? found->as_array() : empty;
+}
+
+// ---- models
+
+Result<int> list_models(const Context& context) {
+  auto client = TRY(connect(context));
+  json::value answer = TRY(client->holdfast("GET", "/models"));
+  if (context.json) {
+    print_json(answer);
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows = {{"NAME", "SOURCE", "PARAMETERS", "CREATED", "DIGEST"}};
+  for (const json::value& m : array_of(answer, "models"))
+    rows.push_back({member(m, "name"), member(m, "source"), member(m, "parameters"), member(m, "created"),
+                    member(m, "digest").substr(0, 16)});
+  print(table(rows));
+  return kDone;
+}
+
+Result<int> show_model(const Context& context, const std::string& name) {
+  auto client = TRY(connect(context));
+  print_json(TRY(client->holdfast("GET", "/models/" + percent_encode(name))));
+  return kDone;
+}
+
+Result<int> remove_model(const Context& context, const std::string& name) {
+  auto client = TRY(connect(context));
+  json::value answer = TRY(client->rest("bedrock", "DELETE", "/custom-models/" + percent_encode(name)));
+  if (context.json) print_json(answer);
+  return kDone;
+}
+
+Result<int> import_model(const Context& context, const std::string& folder, const std::string& name, bool shared) {
+  auto client = TRY(connect(context));
+  json::value body = json::object{{"path", TRY(absolute_path(folder))}, {"name", name}, {"shared", shared}};
+  json::value answer = TRY(client->holdfast("POST", "/models/import", &body));
+  if (context.json)
+    print_json(answer);
+  else
+    print(member(answer, "arn") + "\ndigest " + member(answer, "digest"));
+  return kDone;
+}
+
+Result<int> export_model(const Context& context, const std::string& name, const std::string& to) {
+  auto client = TRY(connect(context));
+  json::value answer = TRY(client->holdfast("GET", "/models/" + percent_encode(name) + "/files"));
+  TRY(context.fs.make_dirs(to, 0755));
+  json::array written;
+  for (const json::value& f : array_of(answer, "files")) {
+    std::string file = f.is_string() ? std::string(f.as_string()) : member(f, "name");
+    ApiClient::Request request;
+    request.path = "/holdfast/v1/models/" + percent_encode(name) + "/files/" + percent_encode(file);
+    request.service = "holdfast";
+    uint64_t at = TRY(fetch(context, *client, request, to + "/" + file));
+    written.push_back(json::object{{"file", to + "/" + file}, {"bytes", at}});
+  }
+  if (context.json)
+    print_json(json::object{{"files", written}});
+  else
+    for (const json::value& w : written) print(member(w, "file"));
+  return kDone;
+}
+
+void add_models(CLI::App& app, Context& context, Work& work) {
+  auto* models = app.add_subcommand("models", "models of this account: list, show, import, export, remove");
+  models->footer("example: holdfast models import ./Llama-3.2-1B --name llama-1b");
+  auto name = std::make_shared<std::string>(), path = std::make_shared<std::string>();
+  auto shared = std::make_shared<bool>(false);
+  auto* ctx = &context;
+  auto add = [&](const char* command, const char* help, const char* example, Work act) {
+    auto* sub = models->add_subcommand(command, help);
+    sub->footer(std::string("example: ") + example);
+    sub->callback([&work, act = std::move(act)] { work = act; });
+    return sub;
+  };
+  models->require_subcommand(0, 1);
+  models->callback([&work, models, ctx] {
+    if (models->get_subcommands().empty()) work = [ctx] { return list_models(*ctx); };
+  });
+  add("list", "list them", "holdfast models list", [ctx] { return list_models(*ctx); });
+  add("show", "card, lineage and digest of one, as JSON", "holdfast models show tickets",
+      [=] { return show_model(*ctx, *name); })
+      ->add_option("name", *name, "the model")
+      ->required();
+  add("remove", "forget one", "holdfast models remove tickets", [=] { return remove_model(*ctx, *name); })
+      ->add_option("name", *name, "the model")
+      ->required();
+  auto* import = add("import", "take a Llama-shaped Hugging Face folder; it is parsed in a worker, never in the site",
+                     "holdfast models import ./Llama-3.2-1B --name llama-1b",
+                     [=] { return import_model(*ctx, *path, *name, *shared); });
+  import->add_option("folder", *path, "with config.json, *.safetensors and tokenizer.json")->required();
+  import->add_option("--name", *name, "what to call it")->required();
+  import->add_flag("--shared", *shared, "offer it to all accounts, as a foundation model");
+  auto* out = add("export", "write a model's files into a folder", "holdfast models export tickets --to ./tickets",
+                  [=] { return export_model(*ctx, *name, *path); });
+  out->add_option("name", *name, "the model")->required();
+  out->add_option("--to", *path, "the folder")->required();
+}
+
+// ---- train
+
+struct TrainArguments {
+  std::string file, validation, name;
+  std::vector<std::string> set;
+  bool wait = true;
+};
+
+Result<int> train(const Context& context, const TrainArguments& a) {
+  TrainingRequest request;
+  request.name = a.name;
+  request.train_path = a.file;
+  request.validation_path = a.validation;
+  for (const std::string& pair : a.set) {
+    size_t equals = pair.find('=');
+    if (equals == pair.npos) return fail(Code::invalid, "--set: expected NAME=VALUE, found '" + pair + "'");
+    request.hyperparameters[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  auto client = TRY(connect(context));
+  std::string arn = TRY(start_training(context, *client, request));
+  if (!a.wait) {
+    if (context.json)
+      print_json(json::object{{"TrainingJobArn", arn}});
+    else
+      print(arn);
+    return kDone;
+  }
+  json::value job = TRY(follow_training(context, *client, a.name));
+  if (context.json) print_json(job);
+  const std::string status = member(job, "TrainingJobStatus");
+  if (status == "Completed" || status == "Stopped") {
+    say("model '" + a.name + "' is ready: holdfast chat " + a.name + " \"...\"");
+    return kDone;
+  }
+  say("training " + status + ": " + member(job, "FailureReason"));
+  return kFailed;
+}
+
+void add_train(CLI::App& app, Context& context, Work& work) {
+  auto* command = app.add_subcommand("train", "train a model from scratch on lines of {\"prompt\", \"completion\"}");
+  auto a = std::make_shared<TrainArguments>();
+  command->add_option("file", a->file, "the data, JSON lines")->required();
+  command->add_option("--name", a->name, "the job's and the model's name")->required();
+  command->add_option("--validation", a->validation, "lines to measure the loss on");
+  command->add_option("--set", a->set, "a hyperparameter, NAME=VALUE (docs/training.md)");
+  command->add_flag("!--no-wait", a->wait, "start it and return");
+  command->footer("example: holdfast train tickets.jsonl --name tickets --set steps=800");
+  command->callback([&context, &work, a] { work = [&context, a] { return train(context, *a); }; });
+}
+
+// ---- jobs
+
+Result<int> list_jobs(const Context& context) {
+  auto client = TRY(connect(context));
+  json::array all;
+  json::object body{{"MaxResults", 100}};
+  for (;;) {
+    json::value answer = TRY(client->aws_json("sagemaker", "SageMaker.ListTrainingJobs", body));
+    for (const json::value& j : array_of(answer, "TrainingJobSummaries")) all.push_back(j);
+    std::string next = member(answer, "NextToken");
+    if (next.empty()) break;
+    body["NextToken"] = next;
+  }
+  if (context.json) {
+    print_json(all);
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows = {{"NAME", "STATUS", "CREATED"}};
+  for (const json::value& j : all) {
+    auto created = parse_double(member(j, "CreationTime"));
+    rows.push_back({member(j, "TrainingJobName"), member(j, "TrainingJobStatus"),
+                    created.ok() ? iso8601(static_cast<Micros>(*created * 1e6)) : ""});
+  }
+  print(table(rows));
+  return kDone;
+}
+
+Result<int> job_call(const Context& context, const std::string& operation, const std::string& name) {
+  auto client = TRY(connect(context));
+  json::value answer =
+      TRY(client->aws_json("sagemaker", "SageMaker." + operation, json::object{{"TrainingJobName", name}}));
+  print_json(answer);
+  return kDone;
+}
+
+void add_jobs(CLI::App& app, Context& context, Work& work) {
+  auto* jobs = app.add_subcommand("jobs", "training jobs: list, show, follow, stop");
+  jobs->footer("example: holdfast jobs follow tickets");
+  jobs->require_subcommand(0, 1);
+  auto name = std::make_shared<std::string>();
+  auto* ctx = &context;
+  jobs->callback([&work, jobs, ctx] {
+    if (jobs->get_subcommands().empty()) work = [ctx] { return list_jobs(*ctx); };
+  });
+  auto add = [&](const char* command, const char* help, Work act) {
+    auto* sub = jobs->add_subcommand(command, help);
+    sub->footer(std::string("example: holdfast jobs ") + command + (std::string(command) == "list" ? "" : " tickets"));
+    sub->callback([&work, act = std::move(act)] { work = act; });
+    return sub;
+  };
+  add("list", "list them", [ctx] { return list_jobs(*ctx); });
+  add("show", "all of one, as JSON", [=] { return job_call(*ctx, "DescribeTrainingJob", *name); })
+      ->add_option("name", *name, "the job")
+      ->required();
+  add("stop", "stop one; what it learnt is kept", [=] { return job_call(*ctx, "StopTrainingJob", *name); })
+      ->add_option("name", *name, "the job")
+      ->required();
+  add("follow", "watch its loss until it ends",
+      [=]() -> Result<int> {
+        auto client = TRY(connect(*ctx));
+        json::value job = TRY(follow_training(*ctx, *client, *name));
+        if (ctx->json) print_json(job);
+        return member(job, "TrainingJobStatus") == "Completed" ? kDone : kFailed;
+      })
+      ->add_option("name", *name, "the job")
+      ->required();
+}
+
+// ---- chat
+
+struct ChatArguments {
+  std::string model, text, system;
+  int max_tokens = 512;
+  double temperature = 0;
+};
+
+json::object turn(const char* role, const std::string& text) {
+  return json::object{{"role", role}, {"content", json::array{json::object{{"text", text}}}}};
+}
+
+// One ConverseStream: prints the text as it comes; the answer's text, and its receipt on standard error.
+Result<std::string> ask(const Context& context, ApiClient& client, const ChatArguments& a, const json::array& messages,
+                        json::object& result) {
+  json::object body{{"messages", messages},
+                    {"inferenceConfig", {{"maxTokens", a.max_tokens}, {"temperature", a.temperature}}}};
+  if (!a.system.empty()) body["system"] = json::array{json::object{{"text", a.system}}};
+  ApiClient::Request request;
+  request.method = "POST";
+  request.path = "/model/" + percent_encode(a.model) + "/converse-stream";
+  request.service = "bedrock";
+  request.headers.set("content-type", "application/json");
+  request.body = json::serialize(body);
+  wire::EventDecoder decoder;
+  std::string text, raw;
+  Status failed;
+  auto on_message = [&](const wire::EventFrame& message) {
+    const std::string type(message.header(":event-type"));
+    boost::system::error_code ec;
+    json::value v = json::parse(message.payload, ec);
+    if (message.header(":message-type") != "event") {
+      failed = fail(Code::unavailable, std::string(message.header(":exception-type")), member(v, "message"));
+    } else if (type == "contentBlockDelta" && !ec) {
+      std::string piece = member(v.as_object()["delta"], "text");
+      text += piece;
+      if (!context.json) {
+        std::fwrite(piece.data(), 1, piece.size(), stdout);
+        std::fflush(stdout);
+      }
+    } else if (type == "messageStop" && !ec) {
+      result["stopReason"] = member(v, "stopReason");
+    } else if (type == "metadata" && !ec) {
+      result["usage"] = v.as_object()["usage"];
+    }
+  };
+  auto response = TRY(client.stream(request, [&](std::string_view piece) {
+    raw += raw.size() < (1 << 16) ? std::string(piece) : std::string();
+    if (!failed.ok()) return false;
+    failed = decoder.feed(piece);
+    while (failed.ok()) {
+      auto frame = decoder.next();
+      if (!frame.ok()) failed = frame.error();
+      if (!frame.ok() || !*frame) break;
+      on_message(**frame);
+    }
+    return true;
+  }));
+  if (response.status >= 300) {
+    response.body = raw;
+    return error_of(response);
+  }
+  TRY(std::move(failed));
+  result["text"] = text;
+  result["receipt"] = std::string(response.headers.get("x-holdfast-receipt"));
+  return text;
+}
+
+Result<int> chat(const Context& context, const ChatArguments& a) {
+  auto client = TRY(connect(context));
+  json::array messages;
+  std::string line = a.text;
+  const bool once = !line.empty();
+  for (;;) {
+    if (!once) {
+      say("> (an empty line ends)");
+      if (!std::getline(std::cin, line) || line.empty()) return kDone;
+    }
+    messages.push_back(turn("user", line));
+    json::object result;
+    std::string answer = TRY(ask(context, *client, a, messages, result));
+    if (context.json)
+      print_json(result);
+    else
+      std::printf("\n");
+    say("receipt " + member(json::value(result), "receipt"));
+    if (once) return kDone;
+    messages.push_back(turn("assistant", answer));
+  }
+}
+
+void add_chat(CLI::App& app, Context& context, Work& work) {
+  auto* command = app.add_subcommand("chat", "ask a model, streamed; without a text, a conversation line by line");
+  auto a = std::make_shared<ChatArguments>();
+  command->add_option("model", a->model, "the model")->required();
+  command->add_option("text", a->text, "what to ask");
+  command->add_option("--system", a->system, "a system prompt");
+  command->add_option("--max-tokens", a->max_tokens, "longest answer")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--temperature", a->temperature, "0: greedy")->check(CLI::Range(0.0, 2.0));
+  command->footer("example: holdfast chat tickets \"My router is dead, order 58213.\"");
+  command->callback([&context, &work, a] { work = [&context, a] { return chat(context, *a); }; });
+}
+
+}  // namespace
+
+void add_model_commands(CLI::App& app, Context& context, Work& work) {
+  add_models(app, context, work);
+  add_train(app, context, work);
+  add_jobs(app, context, work);
+  add_chat(app, context, work);
+}
+
+}  // namespace hf::app

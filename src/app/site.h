@@ -1,0 +1,26 @@
+// A site: everything that `holdfast up` owns, in the order in which it is opened.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/settings.h"
+#include "base/result.h"
+#include "os/clock.h"
+#include "os/fs.h"
+
+namespace hf::app {
+
+class RunningSite {
+ public:
+  // Takes the state folder's lock (conflict: another site runs there), opens or makes all that is in it, and serves.
+  static Result<std::unique_ptr<RunningSite>> start(os::Fs& fs, os::Clock& clock, os::Random& random,
+                                                    const std::string& state, const Settings& settings);
+  virtual ~RunningSite() = default;
+  virtual std::string endpoint() const = 0;
+  // Stops accepting, lets requests finish for at most timeout_ms, closes everything. Answers in progress after that
+  // are cut. True: nothing was cut.
+  virtual bool stop(int timeout_ms) = 0;
+};
+
+}  // namespace hf::app
