@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -121,7 +122,10 @@ class MemoryExchange : public http::Exchange {
     return {};
   }
   void finish() override { finished = true; }
-  void abort() override { aborted = finished = true; }
+  void abort() override {
+    aborted = true;
+    finished = true;
+  }
   bool closed() const override { return gone; }
   void on_room(std::function<void()> callback) override { room = std::move(callback); }
 
@@ -130,7 +134,8 @@ class MemoryExchange : public http::Exchange {
   std::string body;
   std::vector<std::string> pushes;
   std::function<void()> room;
-  bool finished = false, aborted = false, full = false, gone = false;
+  std::atomic<bool> finished = false;  // last: whoever sees it may read the rest
+  bool aborted = false, full = false, gone = false;
   size_t piece = 1000;  // bytes that one read() gives at most
   size_t unread() const { return body_.size() - read_; }
 

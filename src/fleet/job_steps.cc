@@ -51,6 +51,7 @@ Result<std::unique_ptr<os::File>> copy(const Jobs::Site& site, const JobsOptions
 
 Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, const std::string& bucket,
                    std::string key, const char* type, Micros now) {
+  TRY(upload->seal());
   store::ObjectInfo info;
   info.bucket = bucket;
   info.key = std::move(key);

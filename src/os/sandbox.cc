@@ -67,8 +67,9 @@ SandboxLayer set_limits(const SandboxOptions& options) {
   };
   bool ok = set(RLIMIT_CORE, 0) && set(RLIMIT_NOFILE, options.descriptors) && set(RLIMIT_FSIZE, options.file_bytes) &&
             set(RLIMIT_MEMLOCK, 0) && set(RLIMIT_MSGQUEUE, 0);
-  if (options.memory_bytes > 0) ok &= set(RLIMIT_DATA, options.memory_bytes);
-  const std::string memory = options.memory_bytes > 0 ? ", " + human_bytes(options.memory_bytes) + " of data" : "";
+  const bool bounded = options.memory_bytes > 0 && !kSanitized;
+  if (bounded) ok &= set(RLIMIT_DATA, options.memory_bytes);
+  const std::string memory = bounded ? ", " + human_bytes(options.memory_bytes) + " of data" : "";
   return {"limits", ok,
           ok ? "no core dumps, at most " + std::to_string(options.descriptors) + " descriptors" + memory
              : reason("setrlimit")};

@@ -241,8 +241,7 @@ int x_shm_lock(sqlite3_file* f, int first, int n, int flags) {
 }
 
 void x_shm_barrier(sqlite3_file* f) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  std::lock_guard hold(of(f).vfs->mutex());  // as SQLite's own: the mutex is a barrier that tools understand
+  std::lock_guard hold(of(f).vfs->mutex());  // a mutex is a barrier
 }
 
 int x_shm_unmap(sqlite3_file* f, int) {

@@ -108,6 +108,7 @@ struct Nothing {
 Result<Nothing> delete_bucket(Call& call, const BucketRequest& in) {
   TRY(call.commit([&](store::Txn& txn) -> Status {
     TRY(own_bucket(call, txn, in.bucket, in.expected_owner));
+    TRY(forget_uploads(call, txn, in.bucket));  // if it is not empty, this is taken back with the rest
     return call.site().objects.delete_bucket(txn, in.bucket);
   }));
   return Nothing{};

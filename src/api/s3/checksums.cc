@@ -76,6 +76,13 @@ Status Checksums::add(Checksums& out, const std::string& name, const std::string
   return {};
 }
 
+Result<Checksums> Checksums::of(const std::string& name) {
+  Checksums out;
+  TRY(add(out, name, "", true));
+  out.all_.back().trailer = out.sent_ = false;
+  return out;
+}
+
 Result<Checksums> Checksums::expected(const http::RequestHead& head) {
   Checksums out;
   for (const auto& [name, value] : head.headers.all()) {

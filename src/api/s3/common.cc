@@ -11,7 +11,8 @@ std::string object_arn(const std::string& bucket, const std::string& key) { retu
 Result<store::Bucket> own_bucket(Call& call, store::Txn& txn, const std::string& name,
                                  const std::optional<std::string>& expected_owner) {
   auto bucket = TRY(call.site().objects.bucket(txn, name));
-  if (!bucket) return fail(Code::not_found, "NoSuchBucket", "The specified bucket does not exist: " + name);
+  if (!bucket || name == kPartsBucket)
+    return fail(Code::not_found, "NoSuchBucket", "The specified bucket does not exist: " + name);
   if (bucket->account != call.account() && !call.who().administrator) {
     return fail(Code::denied, kAccessDenied, "The bucket " + name + " belongs to another account");
   }

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "api/s3/s3.h"
+#include "api/s3/settings.h"
 
 namespace hf::api::s3_ops {
 namespace {
@@ -56,13 +56,7 @@ struct ReadResponse {
     f("LastModified", &ReadResponse::modified).header("last-modified");
     f("ContentLength", &ReadResponse::length).header("content-length");
     f("ETag", &ReadResponse::etag).header("etag");
-    f("ChecksumCRC32", &ReadResponse::crc32).header("x-amz-checksum-crc32");
-    f("ChecksumCRC32C", &ReadResponse::crc32c).header("x-amz-checksum-crc32c");
-    f("ChecksumCRC64NVME", &ReadResponse::crc64nvme).header("x-amz-checksum-crc64nvme");
-    f("ChecksumSHA1", &ReadResponse::sha1).header("x-amz-checksum-sha1");
-    f("ChecksumSHA256", &ReadResponse::sha256).header("x-amz-checksum-sha256");
-    f("ChecksumSHA512", &ReadResponse::sha512).header("x-amz-checksum-sha512");
-    f("ChecksumMD5", &ReadResponse::md5).header("x-amz-checksum-md5");
+    checksum_headers(f);
     f("ChecksumType", &ReadResponse::checksum_type).header("x-amz-checksum-type");
     f("CacheControl", &ReadResponse::cache_control).header("cache-control");
     f("ContentDisposition", &ReadResponse::disposition).header("content-disposition");
@@ -167,19 +161,6 @@ Result<int32_t> conditions(const ReadRequest& in, const store::ObjectInfo& info)
   return 200;
 }
 
-void put_checksums(const store::ObjectInfo& info, ReadResponse& out) {
-  for (const auto& [name, value] : info.checksums) {
-    if (name == "crc32") out.crc32 = value;
-    if (name == "crc32c") out.crc32c = value;
-    if (name == "crc64nvme") out.crc64nvme = value;
-    if (name == "sha1") out.sha1 = value;
-    if (name == "sha256") out.sha256 = value;
-    if (name == "sha512") out.sha512 = value;
-    if (name == "md5") out.md5 = value;
-  }
-  if (!info.checksums.empty()) out.checksum_type = "FULL_OBJECT";
-}
-
 // The answer without its body.
 Result<ReadResponse> describe(const ReadRequest& in, const store::ObjectInfo& info, std::string_view if_range,
                               Range& range) {
@@ -208,7 +189,10 @@ Result<ReadResponse> describe(const ReadRequest& in, const store::ObjectInfo& in
   out.expires = header(in.expires, "expires");
   out.metadata = info.metadata;
   const bool whole = range.from == 0 && range.to == info.size;
-  if (in.checksum_mode && whole) put_checksums(info, out);  // they are of the whole object
+  if (in.checksum_mode && whole && !info.checksums.empty()) {  // they are of the whole object
+    give_checksums(info.checksums, out);
+    out.checksum_type = checksum_type(info.checksums);
+  }
   return out;
 }
 

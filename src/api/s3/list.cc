@@ -1,5 +1,5 @@
 // ListObjectsV2, ListObjects and ListObjectVersions: three faces of store::Objects::list.
-#include "api/s3/s3.h"
+#include "api/s3/settings.h"
 #include "base/bytes.h"
 
 namespace hf::api::s3_ops {
@@ -215,7 +215,7 @@ void fill_entry(const In& in, const store::ObjectInfo& o, Entry& e) {
   e.modified = {o.modified};
   e.size = static_cast<int64_t>(o.size);
   for (const auto& [name, value] : o.checksums) e.checksum_algorithms.push_back(upper_name(name));
-  if (!o.checksums.empty()) e.checksum_type = "FULL_OBJECT";
+  if (!o.checksums.empty()) e.checksum_type = checksum_type(o.checksums);
 }
 
 template <class In, class Out>

@@ -11,12 +11,9 @@ void add_missing(Service& s) {
   static constexpr const char* kBucket = "/{Bucket}";
   static constexpr const char* kKey = "/{Bucket}/{Key+}";
   static constexpr Row kRows[] = {
-      {"AbortMultipartUpload", "DELETE", kKey, "uploadId"},
-      {"CompleteMultipartUpload", "POST", kKey, "uploadId"},
       {"CopyObject", "PUT", kKey, ""},
       {"CreateBucketMetadataConfiguration", "POST", kBucket, "metadataConfiguration"},
       {"CreateBucketMetadataTableConfiguration", "POST", kBucket, "metadataTable"},
-      {"CreateMultipartUpload", "POST", kKey, "uploads"},
       {"CreateSession", "GET", kBucket, "session"},
       {"DeleteBucketAnalyticsConfiguration", "DELETE", kBucket, "analytics"},
       {"DeleteBucketCors", "DELETE", kBucket, "cors"},
@@ -70,8 +67,6 @@ void add_missing(Service& s) {
       {"ListBucketInventoryConfigurations", "GET", kBucket, "inventory"},
       {"ListBucketMetricsConfigurations", "GET", kBucket, "metrics"},
       {"ListDirectoryBuckets", "GET", "/", ""},
-      {"ListMultipartUploads", "GET", kBucket, "uploads"},
-      {"ListParts", "GET", kKey, "uploadId"},
       {"PutBucketAbac", "PUT", kBucket, "abac"},
       {"PutBucketAccelerateConfiguration", "PUT", kBucket, "accelerate"},
       {"PutBucketAcl", "PUT", kBucket, "acl"},
@@ -105,7 +100,6 @@ void add_missing(Service& s) {
       {"UpdateBucketMetadataInventoryTableConfiguration", "PUT", kBucket, "metadataInventoryTable"},
       {"UpdateBucketMetadataJournalTableConfiguration", "PUT", kBucket, "metadataJournalTable"},
       {"UpdateObjectEncryption", "PUT", kKey, "encryption"},
-      {"UploadPart", "PUT", kKey, "partNumber&uploadId"},
       {"UploadPartCopy", "PUT", kKey, "partNumber&uploadId"},
       {"WriteGetObjectResponse", "POST", "/WriteGetObjectResponse", ""},
   };

@@ -19,10 +19,21 @@ constexpr size_t kMaxMetadataBytes = 2048;  // names and values of x-amz-meta-*
 constexpr int32_t kMaxKeys = 1000;          // of a page of a listing
 constexpr int32_t kMaxBuckets = 10000;
 
-void add_buckets(Service& s);   // bucket.cc
-void add_listings(Service& s);  // list.cc
-void add_reads(Service& s);     // get.cc
-void add_writes(Service& s);    // put.cc, and delete.cc
+// Where the parts of unfinished uploads lie, as objects "<upload id>/<part number>". No name of a bucket looks like it,
+// and own_bucket() does not find it.
+inline constexpr const char* kPartsBucket = "!parts";
+inline constexpr const char* kUploadKind = "s3-upload";  // records: account: the bucket, name: the upload's id
+constexpr int32_t kMaxParts = 10000;
+constexpr uint64_t kMinPartBytes = 5 << 20;  // of all parts but the last, as AWS's
+// Takes away an upload's record and its parts.
+Status forget_upload(Call& call, store::Txn& txn, const std::string& bucket, const std::string& upload_id);
+Status forget_uploads(Call& call, store::Txn& txn, const std::string& bucket);  // all of a bucket
+
+void add_multipart(Service& s);  // multipart.cc
+void add_buckets(Service& s);    // bucket.cc
+void add_listings(Service& s);   // list.cc
+void add_reads(Service& s);      // get.cc
+void add_writes(Service& s);     // put.cc, and delete.cc
 void add_deletes(Service& s);
 void add_missing(Service& s);  // missing.cc: last, so that what is here wins where a route is shared
 
@@ -54,6 +65,7 @@ class Checksums {
   // The names that x-amz-checksum-* and x-amz-trailer announce; those that we cannot compute are refused by name.
   // Values are base64 of the right length: InvalidRequest otherwise. Without any, crc64nvme is computed, as AWS does.
   static Result<Checksums> expected(const http::RequestHead& head);
+  static Result<Checksums> of(const std::string& name);  // computes this one, and compares with nothing
   void update(std::string_view data);
   // After the last byte: compares with the headers, the trailers and Content-MD5. BadDigest names the one that differs.
   // What is stored with the object: name -> base64.

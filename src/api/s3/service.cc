@@ -13,6 +13,7 @@ Service s3() {
   s3_ops::add_reads(s);
   s3_ops::add_writes(s);
   s3_ops::add_deletes(s);
+  s3_ops::add_multipart(s);
   s3_ops::add_missing(s);
   return s;
 }

@@ -89,9 +89,9 @@ std::string Writer::value(std::string_view slot) {
   if (slot == "sn") {
     std::string letters;
     for (int i = 0; i < 2; i++) letters += static_cast<char>('A' + dice_.below(26));
-    return letters + std::to_string(number(1000, 1000000));
+    return letters + std::to_string(number(100, 100000));
   }
-  if (slot == "ph") return "0" + std::to_string(number(100, 1000)) + " " + std::to_string(number(10000, 1000000));
+  if (slot == "ph") return "0" + std::to_string(number(10, 100)) + " " + std::to_string(number(1000, 10000));
   if (slot == "amt") return std::to_string(number(10, 1500)) + (dice_.chance(50) ? " euros" : " dollars");
   if (slot == "date") {
     uint64_t month = dice_.below(12);
@@ -143,7 +143,7 @@ std::string Writer::sentence(std::string_view pattern, bool product_as_it) {
 std::string Writer::body() {
   Rows problems = problem_patterns(category_);
   if (dice_.chance(15)) return sentence(pick(contrast_patterns())) + " " + sentence(pick(problems), true);
-  if (dice_.chance(30)) return sentence(pick(intro_patterns())) + " " + sentence(pick(problems), true);
+  if (dice_.chance(20)) return sentence(pick(intro_patterns())) + " " + sentence(pick(problems), true);
   return sentence(pick(problems));
 }
 
@@ -159,13 +159,13 @@ Ticket Writer::write() {
   name_ = pick(names());
 
   std::vector<std::string> parts = {body(), sentence(pick(order_patterns()))};
-  if (dice_.chance(60)) parts.push_back(sentence(pick(bystander_patterns())));
-  if (dice_.chance(55)) parts.push_back(sentence(pick(number_patterns())));
+  if (dice_.chance(55)) parts.push_back(sentence(pick(bystander_patterns())));
+  if (dice_.chance(40)) parts.push_back(sentence(pick(number_patterns())));
   if (priority < 36) {
     parts.push_back(sentence(pick(high_priority_patterns())));
   } else if (priority < 72) {
     parts.push_back(sentence(pick(low_priority_patterns())));
-  } else if (priority < 86) {
+  } else if (priority < 82) {
     parts.push_back(sentence(pick(neutral_patterns())));
   }
   if (callback < 45) {
@@ -176,12 +176,12 @@ Ticket Writer::write() {
   for (size_t i = parts.size() - 1; i > 0; i--) std::swap(parts[i], parts[dice_.below(i + 1)]);
 
   Ticket ticket;
-  if (dice_.chance(50)) ticket.text = sentence(pick(opening_patterns()));
+  if (dice_.chance(30)) ticket.text = sentence(pick(opening_patterns()));
   for (const auto& part : parts) {
     if (!ticket.text.empty()) ticket.text += ' ';
     ticket.text += part;
   }
-  if (dice_.chance(45)) ticket.text += ' ' + sentence(pick(closing_patterns()));
+  if (dice_.chance(30)) ticket.text += ' ' + sentence(pick(closing_patterns()));
   std::string category(kCategoryNames[category_]), product(product_->label);
   ticket.labels = {category,
                    product,

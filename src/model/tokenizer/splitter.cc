@@ -42,7 +42,24 @@ size_t contraction(std::string_view text, size_t i) {
   return rest[0] == 's' || rest[0] == 'd' || rest[0] == 'm' || rest[0] == 't' ? 2 : 0;
 }
 
+// Length of a JSON member's name with all that stands around it, such as ","name":" or {"name":, at i, or 0.
+size_t member_name(std::string_view text, size_t i) {
+  size_t at = i;
+  auto take = [&](char c) { return at < text.size() && text[at] == c ? (at++, true) : false; };
+  take('"');
+  if (!take(',') && !take('{')) return 0;
+  if (!take('"')) return 0;
+  size_t end = at;
+  while (end < text.size() && (kind_at(text, end) == Kind::letter || text[end] == '_')) end++;
+  if (end == at) return 0;
+  at = end;
+  if (!take('"') || !take(':')) return 0;
+  take('"');
+  return at - i;
+}
+
 size_t piece_end(std::string_view text, size_t i, int digits) {
+  if (size_t n = member_name(text, i)) return i + n;
   if (size_t n = contraction(text, i)) return i + n;
   size_t start = text[i] == ' ' && i + 1 < text.size() ? i + 1 : i;
   Kind kind = kind_at(text, start);
@@ -64,7 +81,8 @@ bool ascii(std::string_view text) {
 std::string default_pattern(int digits) {
   check(digits >= 1 && digits <= kMaxDigits, "digits of a piece in [1, 9]");
   std::string number = digits == 1 ? "\\p{N}" : "\\p{N}{1," + std::to_string(digits) + "}";
-  return "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+|" + number + "| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+  return "\"?[,{]\"[A-Za-z_]+\":\"?|'(?:[sdmt]|ll|ve|re)| ?\\p{L}+|" + number +
+         "| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 }
 
 void split_ascii(std::string_view text, int digits, std::vector<Range>& out) {

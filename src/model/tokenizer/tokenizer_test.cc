@@ -92,11 +92,12 @@ TEST(Splitter, KnowsItsOwnPatternByHeartForAscii) {
 TEST(Splitter, PiecesOfATicketAndItsJson) {
   auto splitter = Splitter::make({default_pattern(1)});
   ASSERT_TRUE(splitter.ok());
-  std::string text = "it won't, {\"order\":\"48\"}";
+  std::string text = "it won't, {\"order\":\"48\"}{\"a_b\":\"c\",\"n\":5}";
   std::vector<std::string> pieces;
   auto ranges = splitter->split(text);
   for (auto [b, e] : *ranges) pieces.push_back(text.substr(b, e - b));
-  EXPECT_EQ(pieces, (std::vector<std::string>{"it", " won", "'t", ",", " {\"", "order", "\":\"", "4", "8", "\"}"}));
+  EXPECT_EQ(pieces, (std::vector<std::string>{"it", " won", "'t", ",", " {\"", "order", "\":\"", "4", "8", "\"}{\"",
+                                              "a", "_", "b", "\":\"", "c", "\",\"n\":", "5", "}"}));
 }
 
 TEST(Trainer, AgreesWithTheSlowDefinition) {

@@ -1,0 +1,475 @@
+// From data in a bucket to an answer: the services' tables through the gate, over a real fleet whose workers are this
+// very program (fleet/test_worker.h speaks the real protocol), a real store and real files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <zlib.h>
+
+#include <boost/json.hpp>
+#include <cstring>
+#include <thread>
+
+#include "api/testing.h"
+#include "fleet/deployments.h"
+#include "fleet/jobs.h"
+#include "fleet/test_worker.h"
+#include "security/receipt.h"
+#include "store/objects.h"
+#include "wire/eventstream.h"
+#include "wire/json.h"
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "worker") == 0) return hf::fleet::test_worker(argc, argv);
+  ::testing::InitGoogleMock(&argc, argv);
+  return RUN_ALL_TESTS();
+}
+
+namespace hf::api {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+using testing::MemoryExchange;
+using testing::MemorySite;
+using testing::Request;
+
+constexpr const char* kAccount = "111122223333";
+constexpr const char* kRole = "arn:aws:iam::111122223333:role/train";
+
+class Factory : public ::testing::Test {
+ protected:
+  Factory() {
+    folder_ = ::testing::TempDir() + "factory-" + ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    (void)os::real_fs().remove_tree(folder_);
+    check(os::real_fs().make_dirs(folder_).ok(), "a folder for the test");
+    objects_ =
+        std::move(*store::Objects::open(memory_.fs, memory_.clock, memory_.random, *memory_.db, "/state/objects"));
+    models_ = std::move(*fleet::Models::open(os::real_fs(), os::real_random(), folder_ + "/models"));
+    fleet_ = std::move(*fleet::Fleet::start(os::real_clock(), *models_, {}));
+    open_jobs();
+    memory_.objects = objects_.get();
+    memory_.models = models_.get();
+    memory_.fleet = fleet_.get();
+    memory_.jobs = jobs_.get();
+    gate_ = std::make_unique<Gate>(memory_.site(), all_services());
+    for (const char* bucket : {"data", "out"})
+      check(memory_.db->write([&](store::Txn& txn) {
+                        return objects_->create_bucket(txn, {bucket, kAccount, 1});
+                      })
+                .ok(),
+            "a bucket");
+    put("tickets/train.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
+  }
+  ~Factory() override {
+    jobs_.reset();
+    fleet_.reset();
+    (void)os::real_fs().remove_tree(folder_);
+  }
+
+  void open_jobs() {
+    fleet::JobsOptions options;
+    options.scratch = folder_ + "/jobs";
+    options.code_version = "test-version";
+    jobs_ = std::move(*fleet::Jobs::open(
+        {os::real_fs(), memory_.clock, memory_.random, *memory_.db, *objects_, memory_.ledger, *fleet_, *models_},
+        options));
+  }
+  void put(const std::string& key, const std::string& bytes) {
+    auto upload = std::move(*objects_->upload());
+    check(upload->write(bytes).ok() && upload->seal().ok(), "an upload");
+    store::ObjectInfo info;
+    info.bucket = "data";
+    info.key = key;
+    info.size = bytes.size();
+    info.etag = "e";
+    check(memory_.db->write([&](store::Txn& txn) { return objects_->commit(txn, *upload, info); }).ok(), "an object");
+  }
+
+  std::shared_ptr<MemoryExchange> send(const std::string& method, const std::string& path, const std::string& body,
+                                       const std::string& service, const std::string& key = "admin") {
+    Request r;
+    r.method = method;
+    r.path = path;
+    r.body = body;
+    if (!body.empty()) r.headers = {{"content-type", "application/json"}};
+    memory_.sign(r, service, key == "admin" ? "AKIAADMIN" : "AKIAPOOR", "secret-" + key);
+    auto e = memory_.send(*gate_, r);
+    while (!e->finished) std::this_thread::yield();  // a stream ends on the fleet's threads
+    return e;
+  }
+  std::shared_ptr<MemoryExchange> sagemaker_call(const std::string& operation, const std::string& body) {
+    Request r;
+    r.method = "POST";
+    r.body = body;
+    r.headers = {{"content-type", "application/x-amz-json-1.1"}, {"x-amz-target", "SageMaker." + operation}};
+    memory_.sign(r, "sagemaker");
+    return memory_.send(*gate_, r);
+  }
+  json::object sm(const std::string& operation, const std::string& body) {
+    auto e = sagemaker_call(operation, body);
+    EXPECT_EQ(e->status, 200) << operation << ": " << e->body;
+    return object(e->body);
+  }
+  static json::object object(const std::string& body) {
+    auto v = wire::parse_json(body);
+    return v.ok() && v->is_object() ? v->get_object() : json::object();
+  }
+  static std::string text(const json::object& o, const char* member) {
+    const json::value* v = o.if_contains(member);
+    return v && v->is_string() ? std::string(v->get_string()) : "";
+  }
+  std::string training_job(const std::string& name, const std::string& what, const std::string& more = "") {
+    return R"({"TrainingJobName":")" + name + R"(","RoleArn":")" + kRole +
+           R"(","AlgorithmSpecification":{"AlgorithmName":"holdfast-decoder","TrainingInputMode":"File"},)"
+           R"("HyperParameters":{"do":")" +
+           what +
+           R"(","seed":"18446744073709551615"},"InputDataConfig":[{"ChannelName":"train",)"
+           R"("DataSource":{"S3DataSource":{"S3DataType":"S3Prefix","S3Uri":"s3://data/tickets/"}}}],)"
+           R"("OutputDataConfig":{"S3OutputPath":"s3://out/models/"},"ResourceConfig":{"InstanceType":"holdfast.local",)"
+           R"("InstanceCount":1,"VolumeSizeInGB":1},"StoppingCondition":{"MaxRuntimeInSeconds":60})" +
+           more + "}";
+  }
+  json::object job_until(const std::string& name, const std::function<bool(const std::string&)>& enough) {
+    for (;;) {
+      json::object job = sm("DescribeTrainingJob", R"({"TrainingJobName":")" + name + R"("})");
+      if (enough(text(job, "TrainingJobStatus") + "/" + text(job, "SecondaryStatus"))) return job;
+      std::this_thread::yield();
+    }
+  }
+  json::object job_over(const std::string& name) {
+    return job_until(name, [](const std::string& s) {
+      return s.starts_with("Completed") || s.starts_with("Failed") || s.starts_with("Stopped");
+    });
+  }
+  void train(const std::string& name) {
+    sm("CreateTrainingJob", training_job(name, "learn"));
+    ASSERT_EQ(text(job_over(name), "TrainingJobStatus"), "Completed");
+  }
+  void endpoint(const std::string& name) {
+    sm("CreateModel", R"({"ModelName":")" + name + R"(","PrimaryContainer":{"ModelDataUrl":"s3://out/models/)" + name +
+                          R"(/output/model.tar.gz"}})");
+    sm("CreateEndpointConfig", R"({"EndpointConfigName":")" + name +
+                                   R"(","ProductionVariants":[{"VariantName":"all","ModelName":")" + name + R"("}]})");
+    sm("CreateEndpoint", R"({"EndpointName":")" + name + R"(","EndpointConfigName":")" + name + R"("})");
+    while (text(sm("DescribeEndpoint", R"({"EndpointName":")" + name + R"("})"), "EndpointStatus") == "Creating")
+      std::this_thread::yield();
+  }
+  std::vector<wire::EventFrame> frames(const MemoryExchange& e) {
+    wire::EventDecoder decoder;
+    std::vector<wire::EventFrame> out;
+    EXPECT_TRUE(decoder.feed(e.body).ok());
+    for (;;) {
+      auto frame = decoder.next();
+      EXPECT_TRUE(frame.ok());
+      if (!frame.ok() || !*frame) return out;
+      out.push_back(std::move(**frame));
+    }
+  }
+  std::optional<store::Record> record(const char* kind, const std::string& name) {
+    std::optional<store::Record> found;
+    (void)memory_.db->read([&](store::Txn& txn) -> Status {
+      found = TRY(store::get_record(txn, kind, kAccount, name));
+      return {};
+    });
+    return found;
+  }
+
+  std::string folder_;
+  MemorySite memory_;
+  std::unique_ptr<store::Objects> objects_;
+  std::unique_ptr<fleet::Models> models_;
+  std::unique_ptr<fleet::Fleet> fleet_;
+  std::unique_ptr<fleet::Jobs> jobs_;
+  std::unique_ptr<Gate> gate_;
+};
+
+std::string gunzip(const std::string& bytes) {
+  z_stream z{};
+  EXPECT_EQ(inflateInit2(&z, 15 + 16), Z_OK);
+  std::string out(1 << 20, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  z.avail_in = static_cast<uInt>(bytes.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
+  out.resize(z.total_out);
+  inflateEnd(&z);
+  return out;
+}
+
+TEST_F(Factory, TrainsUploadsRegistersDeploysAndAnswers) {
+  const json::object made = sm("CreateTrainingJob", training_job("triage", "learn"));
+  EXPECT_EQ(text(made, "TrainingJobArn"), "arn:aws:sagemaker:site-1:111122223333:training-job/triage");
+  const json::object job = job_over("triage");
+  ASSERT_EQ(text(job, "TrainingJobStatus"), "Completed") << json::serialize(job);
+  EXPECT_EQ(text(job.at("ModelArtifacts").as_object(), "S3ModelArtifacts"),
+            "s3://out/models/triage/output/model.tar.gz");
+  std::vector<std::string> states;
+  for (const auto& t : job.at("SecondaryStatusTransitions").as_array()) states.push_back(text(t.as_object(), "Status"));
+  EXPECT_THAT(states, ::testing::ElementsAre("Starting", "Downloading", "Training", "Uploading", "Completed"));
+  EXPECT_GE(job.at("FinalMetricDataList").as_array().size(), 5u);
+  EXPECT_EQ(text(job.at("HyperParameters").as_object(), "seed"), "18446744073709551615");
+  EXPECT_EQ(jobs_->progress(kAccount, "triage")->points.size(), 3u);
+
+  auto reader = objects_->get("out", "models/triage/output/model.tar.gz");
+  ASSERT_TRUE(reader.ok());
+  std::string archive((*reader)->info().size, '\0');
+  ASSERT_EQ(*(*reader)->read_at(0, archive), archive.size());
+  const std::string tar = gunzip(archive);
+  EXPECT_EQ(tar.size() % 512, 0u);
+  EXPECT_STREQ(tar.c_str(), "config.json");
+  EXPECT_EQ(tar.substr(257, 5), "ustar");
+  EXPECT_EQ(tar.substr(512, 7), "trained");
+
+  auto custom = send("GET", "/custom-models/triage", "", "bedrock");
+  ASSERT_EQ(custom->status, 200) << custom->body;
+  EXPECT_EQ(text(object(custom->body), "jobName"), "triage");
+  const std::string arn = text(object(custom->body), "modelArn");
+
+  endpoint("triage");
+  EXPECT_EQ(text(sm("DescribeEndpoint", R"({"EndpointName":"triage"})"), "EndpointStatus"), "InService");
+  auto answer = send("POST", "/endpoints/triage/invocations", R"({"inputs":"say hello there"})", "sagemaker");
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  EXPECT_EQ(answer->body, R"([{"generated_text":"hello there"}])");
+  EXPECT_EQ(answer->headers.get("x-amzn-invoked-production-variant"), "all");
+  EXPECT_TRUE(record("receipt", std::string(answer->headers.get("x-holdfast-receipt"))));
+
+  auto deployed =
+      send("POST", "/model-customization/custom-model-deployments",
+           R"({"modelDeploymentName":"d1","modelArn":")" + arn + R"(","clientRequestToken":"t1"})", "bedrock");
+  ASSERT_EQ(deployed->status, 202) << deployed->body;
+  auto again = send("POST", "/model-customization/custom-model-deployments",
+                    R"({"modelDeploymentName":"d1","modelArn":")" + arn + R"(","clientRequestToken":"t1"})", "bedrock");
+  EXPECT_EQ(again->body, deployed->body);
+  EXPECT_EQ(send("POST", "/model-customization/custom-model-deployments",
+                 R"({"modelDeploymentName":"d1","modelArn":")" + arn + R"(","clientRequestToken":"t2"})", "bedrock")
+                ->status,
+            400);
+  std::string status;
+  while (status != "Active")
+    status =
+        text(object(send("GET", "/model-customization/custom-model-deployments/d1", "", "bedrock")->body), "status");
+  EXPECT_EQ(send("DELETE", "/custom-models/triage", "", "bedrock")->status, 400);  // deployed
+  const std::string deployment = percent_encode(text(object(deployed->body), "customModelDeploymentArn"));
+  auto converse = send("POST", "/model/" + deployment + "/converse",
+                       R"({"messages":[{"role":"user","content":[{"text":"say one two"}]}]})", "bedrock");
+  ASSERT_EQ(converse->status, 200) << converse->body;
+  EXPECT_THAT(converse->body, HasSubstr(R"("content":[{"text":"one two"}])"));
+  EXPECT_EQ(send("DELETE", "/model-customization/custom-model-deployments/d1", "", "bedrock")->status, 200);
+  EXPECT_EQ(send("POST", "/model/" + deployment + "/converse",
+                 R"({"messages":[{"role":"user","content":[{"text":"say one two"}]}]})", "bedrock")
+                ->status,
+            404);
+}
+
+TEST_F(Factory, ConverseHonoursOrRefusesEachField) {
+  train("m");
+  auto converse = [&](const std::string& more, const std::string& content = R"({"text":"say hi"})") {
+    return send("POST", "/model/m/converse",
+                R"({"messages":[{"role":"user","content":[)" + content + "]}]" + more + "}", "bedrock");
+  };
+  auto good = converse(
+      R"(,"system":[{"text":"be brief"}],"inferenceConfig":{"maxTokens":9,"temperature":0.5,"topP":0.5,)"
+      R"("stopSequences":["x"]},"additionalModelRequestFields":{"top_k":3,"min_p":0.1,"seed":7,"prefill":"{"},)"
+      R"("performanceConfig":{"latency":"standard"},"serviceTier":{"type":"default"})");
+  ASSERT_EQ(good->status, 200) << good->body;
+  const json::object o = object(good->body);
+  EXPECT_EQ(o.at("usage").at("totalTokens"), 4);
+  EXPECT_EQ(text(o, "stopReason"), "end_turn");
+  EXPECT_TRUE(o.at("metrics").as_object().contains("latencyMs"));
+  const std::string id(good->headers.get("x-holdfast-receipt"));
+  auto stored = record("receipt", id);
+  ASSERT_TRUE(stored);
+  auto receipt = security::receipt_from_json(stored->body);
+  ASSERT_TRUE(receipt.ok());
+  EXPECT_TRUE(security::verify_receipt(*receipt, memory_.key.public_raw()));
+  EXPECT_EQ(receipt->sampler,
+            R"({"max_tokens":9,"min_p":0.1,"seed":7,"stop":["x"],"temperature":0.5,"top_k":3,"top_p":0.5})");
+  EXPECT_EQ(receipt->model, "m");
+  EXPECT_EQ(receipt->salt.size(), 16u);
+  EXPECT_THAT(memory_.ledger.all[receipt->ledger_index].detail, HasSubstr(id));
+  EXPECT_EQ(memory_.ledger.all[receipt->ledger_index].detail.find("hi"), std::string::npos);
+
+  for (const char* bad :
+       {R"(,"toolConfig":{"tools":[{"x":1}]})", R"(,"guardrailConfig":{"guardrailIdentifier":"a"})",
+        R"(,"outputConfig":{"effort":"x"})", R"(,"performanceConfig":{"latency":"optimized"})",
+        R"(,"serviceTier":{"type":"flex"})", R"(,"wrong":1)", R"(,"inferenceConfig":{"temperature":2})",
+        R"(,"inferenceConfig":{"maxTokens":0})", R"(,"inferenceConfig":{"maxTokens":"x"})",
+        R"(,"additionalModelRequestFields":{"other":1})", R"(,"additionalModelRequestFields":{"top_k":-1})",
+        R"(,"inferenceConfig":{"stopSequences":[""]})"}) {
+    auto e = converse(bad);
+    EXPECT_EQ(e->status, 400) << bad << e->body;
+    EXPECT_THAT(std::string(e->headers.get("x-amzn-errortype")), HasSubstr("ValidationException")) << bad;
+  }
+  auto image = converse("", R"({"image":{"format":"png","source":{"bytes":"AAAA"}}})");
+  EXPECT_EQ(image->status, 400);
+  EXPECT_THAT(image->body, HasSubstr("image"));
+  EXPECT_EQ(
+      send("POST", "/model/m/converse", R"({"messages":[{"role":"assistant","content":[{"text":"a"}]}]})", "bedrock")
+          ->status,
+      400);
+  EXPECT_EQ(send("POST", "/model/m/converse", "{}", "bedrock")->status, 400);
+  EXPECT_EQ(
+      send("POST", "/model/nobody/converse", R"({"messages":[{"role":"user","content":[{"text":"a"}]}]})", "bedrock")
+          ->status,
+      404);
+  EXPECT_EQ(
+      send("POST", "/model/m/converse", R"({"messages":[{"role":"user","content":[{"text":"a"}]}]})", "bedrock", "poor")
+          ->status,
+      403);
+}
+
+TEST_F(Factory, StreamsAndAWorkerKilledMidStreamIsACleanErrorFrame) {
+  train("m");
+  auto stream = [&](const std::string& prompt) {
+    return send("POST", "/model/m/converse-stream",
+                R"({"messages":[{"role":"user","content":[{"text":")" + prompt + R"("}]}]})", "bedrock");
+  };
+  auto good = stream("say one two");
+  ASSERT_EQ(good->status, 200);
+  std::vector<std::string> types;
+  for (const auto& f : frames(*good)) types.emplace_back(f.header(":event-type"));
+  EXPECT_THAT(types, ::testing::ElementsAre("messageStart", "contentBlockDelta", "contentBlockDelta",
+                                            "contentBlockStop", "messageStop", "metadata"));
+  EXPECT_TRUE(record("receipt", std::string(good->headers.get("x-holdfast-receipt"))));
+
+  auto dead = stream("die");
+  ASSERT_EQ(dead->status, 200);
+  const auto end = frames(*dead);
+  ASSERT_EQ(end.size(), 3u);
+  EXPECT_EQ(end.back().header(":message-type"), "exception");
+  EXPECT_EQ(end.back().header(":exception-type"), "modelStreamErrorException");
+  EXPECT_THAT(end.back().payload, HasSubstr("the worker ended"));
+  auto receipt = record("receipt", std::string(dead->headers.get("x-holdfast-receipt")));
+  ASSERT_TRUE(receipt);
+  EXPECT_THAT(receipt->body, HasSubstr(R"("stop_reason":"error")"));
+
+  auto refused = stream("refuse");  // before the first token: a plain error
+  EXPECT_EQ(refused->status, 400);
+  EXPECT_EQ(stream("say again")->status, 200);
+
+  auto invoke =
+      send("POST", "/model/m/invoke-with-response-stream", R"({"prompt":"say a b","max_gen_len":5})", "bedrock");
+  ASSERT_EQ(invoke->status, 200) << invoke->body;
+  const auto chunks = frames(*invoke);
+  ASSERT_EQ(chunks.size(), 3u);
+  const std::string last = *unbase64(text(object(chunks.back().payload), "bytes"));
+  EXPECT_THAT(last, HasSubstr("amazon-bedrock-invocationMetrics"));
+  EXPECT_THAT(last, HasSubstr(R"("generation_token_count":2)"));
+}
+
+TEST_F(Factory, InvokeModelAndCountTokens) {
+  train("m");
+  auto llama =
+      send("POST", "/model/m/invoke", R"({"prompt":"say x y","temperature":0,"top_p":0.9,"max_gen_len":5})", "bedrock");
+  ASSERT_EQ(llama->status, 200) << llama->body;
+  EXPECT_EQ(llama->body,
+            R"({"generation":"x y","prompt_token_count":3,"generation_token_count":2,"stop_reason":"stop"})");
+  EXPECT_EQ(llama->headers.get("x-amzn-bedrock-input-token-count"), "3");
+  EXPECT_EQ(llama->headers.get("x-amzn-bedrock-output-token-count"), "2");
+  EXPECT_EQ(llama->headers.get("content-type"), "application/json");
+  auto messages =
+      send("POST", "/model/m/invoke", R"({"messages":[{"role":"user","content":"say z"}],"max_tokens":5})", "bedrock");
+  EXPECT_THAT(messages->body, HasSubstr(R"("text":"z")"));
+  for (const char* bad : {R"({"prompt":"a","images":[]})", R"({"prompt":1})", R"({})", R"([])", "not json",
+                          R"({"prompt":"a","temperature":"hot"})", R"({"messages":[]})"})
+    EXPECT_EQ(send("POST", "/model/m/invoke", bad, "bedrock")->status, 400) << bad;
+  auto count = send("POST", "/model/m/count-tokens",
+                    R"({"input":{"converse":{"messages":[{"role":"user","content":[{"text":"a"}]}]}}})", "bedrock");
+  EXPECT_EQ(count->body, R"({"inputTokens":42})");
+  const std::string day = iso8601(memory_.clock.now()).substr(0, 10);
+  auto usage = record("usage", day + "/arn:aws:iam::111122223333:user/admin/m");
+  ASSERT_TRUE(usage);
+  EXPECT_THAT(usage->body, HasSubstr(R"("requests":2)"));
+  EXPECT_THAT(usage->body, HasSubstr(R"("output_tokens":3)"));
+}
+
+TEST_F(Factory, JobsThatFailStopAndWait) {
+  sm("CreateTrainingJob", training_job("bad", "refuse"));
+  const json::object failed = job_over("bad");
+  EXPECT_EQ(text(failed, "TrainingJobStatus"), "Failed");
+  EXPECT_EQ(text(failed, "FailureReason"), "s3://data/tickets/train.jsonl, line 7: expected a JSON object");
+  sm("CreateTrainingJob", training_job("crash", "die"));
+  EXPECT_THAT(text(job_over("crash"), "FailureReason"), HasSubstr("the worker ended"));
+
+  sm("CreateTrainingJob", training_job("long", "wait"));
+  job_until("long", [](const std::string& s) { return s == "InProgress/Training"; });
+  sm("CreateTrainingJob", training_job("next", "learn"));
+  EXPECT_EQ(text(sm("DescribeTrainingJob", R"({"TrainingJobName":"next"})"), "SecondaryStatus"), "Pending");
+  sm("StopTrainingJob", R"({"TrainingJobName":"long"})");
+  const json::object stopped = job_over("long");
+  EXPECT_EQ(text(stopped, "TrainingJobStatus"), "Stopped");
+  EXPECT_NE(text(stopped.at("ModelArtifacts").as_object(), "S3ModelArtifacts"), "");
+  EXPECT_EQ(text(job_over("next"), "TrainingJobStatus"), "Completed");
+
+  sm("CreateTrainingJob", training_job("slow", "wait"));
+  job_until("slow", [](const std::string& s) { return s == "InProgress/Training"; });
+  memory_.clock.advance(61'000'000);
+  EXPECT_EQ(text(job_over("slow"), "SecondaryStatus"), "MaxRuntimeExceeded");
+
+  sm("CreateTrainingJob", training_job("cut", "wait"));
+  job_until("cut", [](const std::string& s) { return s == "InProgress/Training"; });
+  jobs_.reset();  // the site stops
+  open_jobs();
+  std::optional<fleet::TrainingJob> cut;
+  (void)memory_.db->read([&](store::Txn& txn) -> Status {
+    cut = TRY(jobs_->find(txn, kAccount, "cut"));
+    return {};
+  });
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->status(), "Failed");
+  EXPECT_THAT(cut->failure_reason(), HasSubstr("restarted"));
+}
+
+TEST_F(Factory, SageMakerSaysNoByName) {
+  auto refused = [&](const std::string& operation, const std::string& body, const std::string& what) {
+    auto e = sagemaker_call(operation, body);
+    EXPECT_EQ(e->status, 400) << operation << e->body;
+    EXPECT_THAT(e->body, HasSubstr(what)) << operation;
+  };
+  refused("DescribeTrainingJob", R"({"TrainingJobName":"none"})", "ValidationException");
+  refused("DescribeEndpoint", R"({"EndpointName":"none"})", "Could not find");
+  refused("DeleteEndpoint", R"({"EndpointName":"none"})", "Could not find");
+  refused("CreateTrainingJob", training_job("a", "learn", R"(,"VpcConfig":{"SecurityGroupIds":["x"],"Subnets":["y"]})"),
+          "VpcConfig");
+  refused("CreateTrainingJob", training_job("a", "learn", R"(,"Nonsense":1)"), "Nonsense");
+  refused("CreateTrainingJob", "{}", "TrainingJobName");
+  refused("CreateModel", R"({"ModelName":"x","PrimaryContainer":{"ModelDataUrl":"s3://data/tickets/train.jsonl"}})",
+          "holdfast models import");
+  refused("CreateEndpointConfig",
+          R"({"EndpointConfigName":"c","ProductionVariants":[{"VariantName":"v","ModelName":"none"}]})",
+          "Could not find model");
+  train("m");
+  refused("CreateTrainingJob", training_job("m", "learn"), "ResourceInUse");
+  put("tickets/other", "x");
+  const json::object page = sm("ListTrainingJobs", R"({"MaxResults":1,"SortBy":"Name","SortOrder":"Ascending"})");
+  EXPECT_EQ(page.at("TrainingJobSummaries").as_array().size(), 1u);
+  EXPECT_FALSE(page.contains("NextToken"));
+  EXPECT_EQ(sagemaker_call("CreateNotebookInstance", "{}")->status, 501);
+}
+
+TEST_F(Factory, PackagesHaveVersionsAndLineage) {
+  train("m");
+  sm("CreateModelPackageGroup", R"({"ModelPackageGroupName":"g"})");
+  const std::string package =
+      R"({"ModelPackageGroupName":"g","ModelApprovalStatus":"Approved","CustomerMetadataProperties":{"team":"desk"},)"
+      R"("InferenceSpecification":{"Containers":[{"ModelDataUrl":"s3://out/models/m/output/model.tar.gz"}],)"
+      R"("SupportedContentTypes":["application/json"],"SupportedResponseMIMETypes":["application/json"]},"ClientToken":")";
+  const std::string first = text(sm("CreateModelPackage", package + "t1\"}"), "ModelPackageArn");
+  EXPECT_EQ(first, "arn:aws:sagemaker:site-1:111122223333:model-package/g/1");
+  EXPECT_EQ(text(sm("CreateModelPackage", package + "t1\"}"), "ModelPackageArn"), first);
+  EXPECT_THAT(text(sm("CreateModelPackage", package + "t2\"}"), "ModelPackageArn"), ::testing::EndsWith("/g/2"));
+  const json::object described = sm("DescribeModelPackage", R"({"ModelPackageName":")" + first + R"("})");
+  EXPECT_EQ(described.at("ModelPackageVersion"), 1);
+  EXPECT_EQ(text(described, "ModelApprovalStatus"), "Approved");
+  const json::object& properties = described.at("CustomerMetadataProperties").as_object();
+  EXPECT_EQ(text(properties, "team"), "desk");
+  EXPECT_EQ(text(properties, "holdfast:data-digest"), crypto::sha256_hex("{\"prompt\":\"a\",\"completion\":\"b\"}\n"));
+  EXPECT_EQ(text(properties, "holdfast:seed"), "18446744073709551615");
+  EXPECT_EQ(text(properties, "holdfast:code-version"), "test-version");
+  sm("CreateModel", R"({"ModelName":"from-package","PrimaryContainer":{"ModelPackageName":")" + first + R"("}})");
+  EXPECT_EQ(text(sm("DescribeModel", R"({"ModelName":"from-package"})"), "ModelName"), "from-package");
+}
+
+}  // namespace
+}  // namespace hf::api
