@@ -55,7 +55,6 @@ Status finish_part(ArtifactUpload& out, std::unique_ptr<store::Upload> upload, c
   store::ObjectInfo info;
   info.bucket = bucket;
   info.key = std::move(key);
-  TRY(upload->seal());
   info.size = upload->size();
   info.etag = hex(upload->md5());
   info.modified = now;
