@@ -82,7 +82,7 @@ TEST(Sampler, TopPOverAWideVocabulary) {
   rpc::Sampling s = settings(1);
   s.top_p = 0.5;
   int32_t highest = 0;
-  for (const auto& [id, n] : draw(logits, s, 500)) highest = std::max(highest, id);
+  for (const auto& [id, n] : draw(logits, s, 100)) highest = std::max(highest, id);
   EXPECT_LT(highest, 10'000);
   EXPECT_GT(highest, 9'000);
 }

@@ -37,6 +37,9 @@ std::string content(const os::Fd& fd) {
 // A real worker in a child process, in its sandbox.
 class WorkerTest : public testing::Test {
  protected:
+  void SetUp() override {
+    if (os::kThreadSanitized) GTEST_SKIP() << "no sandbox beside the sanitizer's own thread";
+  }
   void start(WorkerOptions options = {}) {
     int ends[2], errors[2];
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

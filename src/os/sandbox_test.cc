@@ -31,13 +31,20 @@ int in_child(const std::function<int()>& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+class SandboxTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (kThreadSanitized) GTEST_SKIP() << "no sandbox beside the sanitizer's own thread";
+  }
+};
+
 bool holds(const Sandbox& sandbox, const std::string& name) {
   for (const auto& layer : sandbox.layers)
     if (layer.name == name) return layer.holds;
   return false;
 }
 
-TEST(Sandbox, EveryLayerSaysWhetherItHolds) {
+TEST_F(SandboxTest, EveryLayerSaysWhetherItHolds) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   EXPECT_EQ(in_child([&] {
@@ -62,7 +69,7 @@ TEST(Sandbox, EveryLayerSaysWhetherItHolds) {
 }
 
 // Whatever the kernel has, these are refused, by one layer or the other.
-TEST(Sandbox, NothingNewCanBeReached) {
+TEST_F(SandboxTest, NothingNewCanBeReached) {
   const int low = open("/etc/passwd", O_RDONLY);
   const int file = fcntl(low, F_DUPFD, 200);  // a number that the sandbox does not give away again
   EXPECT_EQ(
@@ -92,7 +99,7 @@ TEST(Sandbox, NothingNewCanBeReached) {
   close(low);
 }
 
-TEST(Sandbox, RefusalsAreCounted) {
+TEST_F(SandboxTest, RefusalsAreCounted) {
   EXPECT_EQ(refused_system_calls(), -1);
   EXPECT_EQ(in_child([&] {
               auto sandbox = enter_sandbox({});
@@ -105,7 +112,7 @@ TEST(Sandbox, RefusalsAreCounted) {
             0);
 }
 
-TEST(Sandbox, WorkGoesOn) {
+TEST_F(SandboxTest, WorkGoesOn) {
   char name[] = "/tmp/hf-sandbox-XXXXXX";
   const int file = mkstemp(name);
   ASSERT_GE(file, 0);
@@ -127,7 +134,7 @@ TEST(Sandbox, WorkGoesOn) {
   close(file);
 }
 
-TEST(Sandbox, TheNetworkNamespaceIsEmpty) {
+TEST_F(SandboxTest, TheNetworkNamespaceIsEmpty) {
   EXPECT_EQ(in_child([&] {
               auto sandbox = enter_sandbox({});
               if (!sandbox.ok()) return 1;
@@ -143,7 +150,7 @@ TEST(Sandbox, TheNetworkNamespaceIsEmpty) {
             0);
 }
 
-TEST(Sandbox, MemoryIsBounded) {
+TEST_F(SandboxTest, MemoryIsBounded) {
   if (kSanitized) GTEST_SKIP() << "sanitizers need terabytes of addresses";
   EXPECT_EQ(in_child([&] {
               SandboxOptions options;
@@ -157,7 +164,7 @@ TEST(Sandbox, MemoryIsBounded) {
             0);
 }
 
-TEST(Sandbox, IsForOneThread) {
+TEST_F(SandboxTest, IsForOneThread) {
   EXPECT_EQ(in_child([&] {
               bool stop = false;
               std::atomic_ref<bool> flag(stop);

@@ -15,7 +15,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kCollectBatch = 1000;         // files a transaction of collect()
-constexpr uint64_t kCollectDue = 64;            // see collect_due()
+constexpr uint64_t kCollectDue = 64;            // see collect_due(): so many files,
+constexpr uint64_t kCollectBytes = 16 << 20;    // or so many bytes
 constexpr uint64_t kSpaceCheckBytes = 8 << 20;  // how much is written between two looks at the free space
 constexpr int kOpenTries = 8;                   // a reader that meets a replaced object looks again
 
@@ -280,7 +281,7 @@ class Store final : public Objects {
         while (TRY(q.step())) files.push_back(q.text(0));
         return {};
       });
-      waiting_ = 0;
+      waiting_ = waiting_bytes_ = 0;
       if (!ok.ok() || files.empty()) return;
       // A Reader that has the file open keeps its bytes: the name goes, not what it holds.
       std::vector<std::string> gone;
@@ -299,11 +300,15 @@ class Store final : public Objects {
     }
   }
 
-  bool collect_due() const override { return waiting_ >= kCollectDue; }
+  bool collect_due() const override { return waiting_ >= kCollectDue || waiting_bytes_ >= kCollectBytes; }
 
   // Of an Upload.
   Status space() {
-    const uint64_t free = TRY(fs_.free_bytes(folder_));
+    uint64_t free = TRY(fs_.free_bytes(folder_));
+    if (free < reserved_ + kSpaceCheckBytes && waiting_ > 0) {
+      collect();  // what was removed may still lie there
+      free = TRY(fs_.free_bytes(folder_));
+    }
     if (free >= reserved_ + kSpaceCheckBytes) return {};
     return fail(Code::exhausted, "the disk is full: " + human_bytes(free) + " are free, and " + human_bytes(reserved_) +
                                      " are kept for metadata");
@@ -337,13 +342,14 @@ class Store final : public Objects {
 
   // Takes the key's row away, and puts its file on the list of those to be deleted. False: there was none.
   Result<bool> forget(Txn& txn, const std::string& bucket, const std::string& key) {
-    auto old = TRY(txn.query("SELECT file FROM objects WHERE bucket=? AND key=?"));
+    auto old = TRY(txn.query("SELECT file, size FROM objects WHERE bucket=? AND key=?"));
     if (!TRY(old.bind(bucket).bind(key).step())) return false;
     auto list = TRY(txn.query("INSERT OR IGNORE INTO removed(file) VALUES(?)"));
     TRY(list.bind(old.text(0)).run());
     auto row = TRY(txn.query("DELETE FROM objects WHERE bucket=? AND key=?"));
     TRY(row.bind(bucket).bind(key).run());
     ++waiting_;
+    waiting_bytes_ += static_cast<uint64_t>(old.integer(1));
     return true;
   }
 
@@ -369,7 +375,8 @@ class Store final : public Objects {
   Db& db_;
   std::string folder_;
   uint64_t reserved_;
-  std::atomic<uint64_t> waiting_ = 0;  // files to delete, about: what transactions that failed counted is in it too
+  // Files to delete and their bytes, about: what transactions that failed counted is in it too.
+  std::atomic<uint64_t> waiting_ = 0, waiting_bytes_ = 0;
 };
 
 FileUpload::~FileUpload() { store_.drop(id_, named_); }
