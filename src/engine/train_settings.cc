@@ -133,7 +133,8 @@ std::span<const SettingRow> setting_rows() {
 
 Result<TrainSettings> parse_settings(const std::map<std::string, std::string>& hyperparameters) {
   TrainSettings s;
-  for (const auto& [name, value] : hyperparameters) {
+  for (const auto& given : hyperparameters) {
+    const std::string& name = given.first;
     const auto& all = fields();
     const auto at = std::find_if(all.begin(), all.end(), [&](const Field& f) { return name == f.row.name; });
     if (at == all.end()) {
@@ -141,7 +142,7 @@ Result<TrainSettings> parse_settings(const std::map<std::string, std::string>& h
       for (const Field& f : all) known += (known.empty() ? "" : ", ") + std::string(f.row.name);
       return fail(Code::invalid, "unknown hyperparameter '" + name.substr(0, 64) + "'; known are " + known);
     }
-    TRY(at->set(s, value));
+    TRY(at->set(s, given.second));
   }
   if (s.kv_heads == 0) s.kv_heads = s.heads;
   if (s.ffn == 0) s.ffn = (s.width * 8 / 3 + 15) / 16 * 16;
