@@ -24,7 +24,8 @@ constexpr std::string_view kRepairRows[] = {
     "[smoke|a burning smell] came out of {p} and it has been dead since.",
     "the [fan|motor|hinge] in {p} is [broken|failing|making a noise].",
     "{p} [died|went dead|broke] after [two weeks|a month|a year] of normal use.",
-    "{p} has a [hardware fault|defect|fault], it [freezes|crashes] [twice a day|without warning].",
+    "{p} has a [hardware fault|defect|fault], it [freezes|crashes|no longer starts] [twice a day|without warning|since "
+    "{date}].",
     "[coffee|water] got into {p} and it [does not react|no longer starts|is dead].",
     "since {date} {p} has a fault and [no longer starts|does not switch on].",
 
@@ -54,7 +55,7 @@ constexpr std::string_view kBillingRows[] = {
     "I was charged [twice|two times] for {p}.",
     "the [invoice|bill] for {p} [is wrong|shows the wrong amount|does not match the price].",
     "you took {amt} [too much|more than agreed] from my [card|bank account] for {p}.",
-    "the [discount|voucher|coupon] was not taken off the price of {p}.",
+    "the [discount|voucher|coupon] was not taken off the [price|bill] of {p}.",
     "I [still need|never got|am missing] [an invoice|a receipt|a proper bill] for {p}.",
     "the price on the [bill|invoice] for {p} is [wrong|too high], my card was charged {amt}.",
 
@@ -72,7 +73,8 @@ constexpr std::string_view kBillingRows[] = {
     "I want to pay for {p} [by bank transfer|in two instalments|with another card].",
     "my bank statement [shows|has] an extra [fee|charge] of {amt} for {p}.",
 
-    "your [accounts office|billing office] [overcharged|charged] me for {p}.",
+    "your [accounts office|billing office] [overcharged|charged|billed] me [twice|the full price|too much] for {p}[ "
+    "without the discount|, my bank says|].",
     "I [paid|transferred] {amt} for {p} on {date} and the invoice still says unpaid.",
     "can you send me a [copy of the invoice|new receipt|corrected bill] for {p}?",
     "the [voucher|discount] code for {p} was accepted, but I was charged the full price.",
@@ -150,8 +152,8 @@ constexpr std::string_view kReturnRows[] = {
 
     "can I exchange {p} for [a larger one|a smaller one|another model]?",
     "I am [not happy|not satisfied] with {p} and would like a refund.",
-    "I [bought|ordered] {p} by mistake and would like to [give it back|return it].",
-    "how do I [return|send back] {p}, [is there a label|where do I send it]?",
+    "I [bought|ordered] {p} by mistake and would like to [give it back|return it|exchange it].",
+    "how do I [return|send back|exchange] {p}, [is there a label|where do I send it|where do I get the return label]?",
     "{p} was a [gift|present] and we already have one, so I want to return it.",
     "I am not happy with the colour of {p}, may I swap it for another one?",
 

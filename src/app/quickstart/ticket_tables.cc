@@ -165,9 +165,9 @@ constexpr std::string_view kOrders[] = {
 };
 
 constexpr std::string_view kHigh[] = {
-    "this is [urgent|very urgent|really urgent][, please hurry|].",
+    "this is [urgent|very urgent|really urgent|an emergency][, please hurry|, we cannot wait|].",
     "please hurry[ up|], I need it [today|by tomorrow|tonight].",
-    "our whole [office|shop|team|school] is at a standstill[ because of it|].",
+    "our whole [office|shop|team|school] is at a standstill[ because of it|, so please hurry|].",
     "[we|my colleagues and I] cannot [work|go on|open] until this is [solved|done].",
     "every [hour|minute] costs us [money|customers].",
     "please hurry, our whole team is at a standstill.",
