@@ -16,15 +16,15 @@ namespace json = boost::json;
 namespace {
 
 // As many as three minutes can see once on two quick cores: no ticket comes twice, so nothing is learnt by rote.
-constexpr uint64_t kTickets = 200'000;
+constexpr uint64_t kTickets = 140'000;
 constexpr double kMostEpochs = 40;  // of other people's data, where there is less of it
 
 // The recipe for all three kinds of data (docs/training.md): a small decoder, and a schedule that fits into its time.
 std::map<std::string, std::string> recipe(size_t examples) {
   double epochs = std::clamp(static_cast<double>(kTickets) / static_cast<double>(examples), 1.0, kMostEpochs);
   return {{"layers", "3"},          {"width", "96"},           {"heads", "6"},
-          {"vocabulary", "4096"},   {"init_deviation", "0.1"}, {"learning_rate", "0.002"},
-          {"batch_tokens", "2048"}, {"max_seconds", "175"},    {"epochs", std::to_string(epochs)}};
+          {"vocabulary", "4096"},   {"init_deviation", "0.1"}, {"learning_rate", "0.0015"},
+          {"batch_tokens", "1024"}, {"max_seconds", "175"},    {"epochs", std::to_string(epochs)}};
 }
 constexpr uint64_t kMaxDataBytes = 4ull << 30;
 constexpr size_t kShownPrompt = 400;
