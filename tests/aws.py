@@ -57,7 +57,10 @@ class Site:
             body = body.encode()
         headers = self.sign(service, method, path, query, headers or {}, body) if service else (headers or {})
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-        connection.request(method, path + ("?" + query if query else ""), body=body, headers=headers)
+        try:
+            connection.request(method, path + ("?" + query if query else ""), body=body, headers=headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before the whole body was sent: the answer is there to be read
         answer = connection.getresponse()
         data = answer.read()
         connection.close()

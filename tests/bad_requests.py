@@ -14,7 +14,8 @@ count = 0
 def expect(name, status, text, got):
     global count
     count += 1
-    code, _, body = got
+    code, headers, body = got
+    body += headers.get("x-amzn-errortype", "").encode()   # where rest-json names its errors
     allowed = status if isinstance(status, tuple) else (status,)
     if code not in allowed or text.lower() not in body.decode("utf-8", "replace").lower():
         print(f"FAILED: {name}: expected {status} with '{text}', found {code}: {body[:300]!r}")

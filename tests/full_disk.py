@@ -8,7 +8,7 @@ site = Site.from_env()
 assert site.call("s3", "PUT", "/full")[0] == 200
 stored = {}
 refused = None
-for i in range(40):
+for i in range(200):
     data = os.urandom(1 << 20)
     status, _, body = site.call("s3", "PUT", f"/full/{i}", data)
     if status == 200:

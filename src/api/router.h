@@ -15,8 +15,8 @@ namespace hf::api {
 // Where a request has its credentials, by their look only.
 struct Credentials {
   enum class Kind { none, sigv4_header, sigv4_query, bearer, other, several } kind = Kind::none;
-  std::string service;     // of the SigV4 scope
-  std::string_view token;  // of Bearer: points into the head
+  std::string service;  // of the SigV4 scope
+  std::string token;    // of Bearer
 };
 Credentials sniff(const http::RequestHead& head);
 

@@ -19,9 +19,9 @@ class PathTemplate {
   // Our own tables: a template that cannot be is a check. At most 16 segments; {Name+} only as the last.
   explicit PathTemplate(std::string_view text);
 
-  // Labels as sent (still encoded), or nothing where it does not match. A label takes one segment that is not empty, a
-  // greedy one the whole rest, slashes included, that is not empty. `slash`: a trailing '/' more or less is allowed
-  // (never for a greedy end).
+  // Labels as sent (still encoded), or nothing where it does not match: names point into the template, values into
+  // path. A label takes one segment that is not empty, a greedy one the whole rest, slashes included, that is not
+  // empty. `slash`: a trailing '/' more or less is allowed (never for a greedy end).
   std::optional<std::vector<std::pair<std::string_view, std::string_view>>> match(std::string_view path,
                                                                                   bool slash) const;
   int literals() const { return literals_; }  // segments that are not labels: the more, the more specific

@@ -159,7 +159,8 @@ TEST(Sse, EventsInPiecesOfAnySize) {
 }
 
 std::string matched(const char* text, std::string_view path, bool slash = false) {
-  auto labels = PathTemplate(text).match(path, slash);
+  const PathTemplate path_template(text);
+  auto labels = path_template.match(path, slash);
   if (!labels) return "no";
   std::string out;
   for (auto& [name, value] : *labels) out += std::string(name) + "=" + std::string(value) + ";";
