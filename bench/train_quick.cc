@@ -1,7 +1,8 @@
 // A developer's tool: trains the quickstart's model on the generated tickets through the library, without the site, and
 // scores it on the held-out ones. For the search of the recipe.
-//   train_quick [--train N] [--eval N] [--seed S] [--threads T] [--show WRONG_ONES] [name=value ...]      HOLDFAST_ISA
-//   chooses the kernels
+// --known: scored on new tickets of the patterns it was trained on instead.
+//   train_quick [--train N] [--eval N] [--seed S] [--threads T] [--show WRONG_ONES] [--known] [name=value ...]
+//   HOLDFAST_ISA chooses the kernels
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -137,6 +138,7 @@ Status run(int argc, char** argv) {
   rpc::TrainTask task;
   uint64_t train = 20000, held_out = 1000;
   int threads = 2, show = 0;
+  bool known = false;
   task.seed = 1;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
@@ -147,6 +149,8 @@ Status run(int argc, char** argv) {
       held_out = static_cast<uint64_t>(value());
     } else if (arg == "--seed") {
       task.seed = static_cast<uint64_t>(value());
+    } else if (arg == "--known") {
+      known = true;
     } else if (arg == "--show") {
       show = static_cast<int>(value());
     } else if (arg == "--threads") {
@@ -160,7 +164,8 @@ Status run(int argc, char** argv) {
   const char* forced = std::getenv("HOLDFAST_ISA");
   const tensor::Kernels& kernels = *TRY(tensor::choose_kernels(forced != nullptr ? forced : "", os::cpu_info()));
   tensor::Pool pool(threads);
-  const app::Dataset data = app::ticket_dataset(1, train, held_out);
+  app::Dataset data = app::ticket_dataset(1, train, held_out);
+  if (known) data.held_out = app::ticket_dataset(2, held_out, 0).train;
   os::Fs& fs = os::real_fs();
   const std::string folder = "/tmp/train_quick." + std::to_string(os::real_clock().monotonic_us());
   TRY(fs.make_dirs(folder));
