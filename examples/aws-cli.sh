@@ -52,7 +52,7 @@ until [ "$(aws sagemaker describe-endpoint --endpoint-name "$name" --query Endpo
 
 aws sagemaker-runtime invoke-endpoint --endpoint-name "$name" --content-type application/json \
   --cli-binary-format raw-in-base64-out \
-  --body '{"inputs":"The router in room 7 drops the line.","parameters":{"max_new_tokens":16}}' "$work/answer.json" >/dev/null
+  --body '{"prompt":"The router in room 7 drops the line.","parameters":{"max_new_tokens":16}}' "$work/answer.json" >/dev/null
 echo "answer: $(cat "$work/answer.json")"
 aws sagemaker delete-endpoint --endpoint-name "$name"
 echo "done: $name"

@@ -12,9 +12,10 @@ namespace {
 constexpr double kLeastTopP = 1e-9;  // 0 stands for "the likeliest token alone"
 
 Result<json::object> parse_object(std::string_view body) {
-  json::value v = TRY(wire::parse_json(body));
-  if (!v.is_object()) return invalid("body: expected a JSON object");
-  return std::move(v.get_object());
+  auto v = wire::parse_json(body);  // the body is the model's own, not the protocol's: no SerializationException
+  if (!v.ok()) return invalid("body: " + v.error().message);
+  if (!v->is_object()) return invalid("body: expected a JSON object");
+  return std::move(v->get_object());
 }
 
 // {"role": ..., "content": text or [{"type": "text", "text": ...}]}

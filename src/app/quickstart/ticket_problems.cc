@@ -103,14 +103,15 @@ constexpr std::string_view kDeliveryRows[] = {
     "the parcel with {p} was due on {date}, the tracking page says [lost|late].",
 
     "[where is|when will you ship|when will you send] {p}?",
-    "you [shipped|sent] {p} to [my old address|the wrong address|the wrong street].",
+    "you [shipped|sent] {p} to [my old address|the wrong address|the wrong street|the wrong house].",
     "the shipment with {p} [is late|is delayed|is overdue], it should have come on {date}.",
     "the box that should contain {p} [was empty|came empty|came without it].",
     "tracking says {p} was delivered, but [nothing came|I have nothing|no parcel came].",
     "the courier says {p} was delivered, but the box [came empty|never came].",
 
-    "I am still waiting for {p}, [the delivery date was|it should have come on] {date}.",
-    "{p} is stuck [at customs|in the depot|in {city}] according to the tracking.",
+    "I am [still waiting|waiting] for [{p}|the courier with {p}], [the delivery date was|it should have come on] "
+    "{date}.",
+    "{p} is [stuck|still] [at customs|in the depot|in {city}] according to the tracking.",
     "please [send|ship|deliver] {p} to [another address|my office] in {city}.",
     "the driver [did not ring|never came|drove off again] with {p} on {date}.",
     "only half of the shipment came, {p} [was not in the box|is missing from the parcel].",
@@ -132,7 +133,8 @@ constexpr std::string_view kDeliveryRows[] = {
 
     "the [neighbour|office next door] has [no parcel|nothing], so where did you deliver {p}?",
     "{p} should be shipped [together with|before] the rest, when does it [arrive|come]?",
-    "{p} [was sent|went] [back to you|to the depot] because the address was wrong.",
+    "{p} [was sent|went] [back to you|to the depot|back to the depot] because the [address was wrong|driver found no "
+    "one].",
     "I paid for [express delivery|fast shipping], but {p} [has not come|has not arrived].",
     "how long does the shipping of {p} take, I have been waiting since {date}?",
     "the address was correct, but {p} was sent [back to the depot|to the wrong house] and has not arrived.",

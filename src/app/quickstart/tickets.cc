@@ -142,7 +142,7 @@ std::string Writer::sentence(std::string_view pattern, bool product_as_it) {
 
 std::string Writer::body() {
   Rows problems = problem_patterns(category_);
-  if (dice_.chance(15)) return sentence(pick(contrast_patterns())) + " " + sentence(pick(problems), true);
+  if (dice_.chance(10)) return sentence(pick(contrast_patterns())) + " " + sentence(pick(problems), true);
   if (dice_.chance(20)) return sentence(pick(intro_patterns())) + " " + sentence(pick(problems), true);
   return sentence(pick(problems));
 }
@@ -159,8 +159,8 @@ Ticket Writer::write() {
   name_ = pick(names());
 
   std::vector<std::string> parts = {body(), sentence(pick(order_patterns()))};
-  if (dice_.chance(55)) parts.push_back(sentence(pick(bystander_patterns())));
-  if (dice_.chance(40)) parts.push_back(sentence(pick(number_patterns())));
+  if (dice_.chance(48)) parts.push_back(sentence(pick(bystander_patterns())));
+  if (dice_.chance(35)) parts.push_back(sentence(pick(number_patterns())));
   if (priority < 36) {
     parts.push_back(sentence(pick(high_priority_patterns())));
   } else if (priority < 72) {

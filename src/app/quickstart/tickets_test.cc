@@ -135,7 +135,7 @@ TEST(Tickets, LabelsAreConsistentAndSpread) {
   for (const auto& [label, n] : counts["category"]) EXPECT_GT(n, kCount / 10) << label;
   EXPECT_GT(words / kCount, 30u);
   EXPECT_LT(words / kCount, 60u);
-  EXPECT_GT(bystanders, kCount / 2);  // another product is named in most
+  EXPECT_GT(bystanders, kCount * 2 / 5);  // another product is named in about half
 }
 
 TEST(Tickets, LinesAreJsonWithACanonicalCompletion) {
