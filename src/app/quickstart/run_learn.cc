@@ -15,18 +15,6 @@ namespace hf::app {
 namespace json = boost::json;
 namespace {
 
-// Found by search (docs/decisions/0004-quickstart-recipe.md). What a user gives with --set stands above it.
-constexpr std::pair<const char*, const char*> kRecipe[] = {
-    {"layers", "3"},
-    {"width", "96"},
-    {"heads", "6"},
-    {"vocabulary", "4096"},
-    {"learning_rate", "0.002"},
-    {"init_deviation", "0.1"},
-    {"epochs", "1"},
-    {"max_seconds", "165"},
-};
-
 // As many as three minutes can see once on two quick cores: no ticket comes twice, so nothing is learnt by rote.
 constexpr uint64_t kTickets = 200'000;
 constexpr double kMostEpochs = 40;  // of other people's data, where there is less of it
