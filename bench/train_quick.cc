@@ -1,6 +1,8 @@
 // A developer's tool: trains the quickstart's model on the generated tickets through the library, without the site, and
 // scores it on the held-out ones. For the search of the recipe.
-//   train_quick [--train N] [--eval N] [--seed S] [--threads T] [name=value ...]      HOLDFAST_ISA chooses the kernels
+// --known: scored on new tickets of the patterns it was trained on instead.
+//   train_quick [--train N] [--eval N] [--seed S] [--threads T] [--show WRONG_ONES] [--known] [name=value ...]
+//   HOLDFAST_ISA chooses the kernels
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -106,7 +108,8 @@ Result<std::unique_ptr<model::LlamaModel>> load(const std::string& folder, const
   return model::LlamaModel::load(config.llama, source, false, kernels);
 }
 
-Status score(const std::string& folder, const app::Dataset& data, const tensor::Kernels& kernels, tensor::Pool& pool) {
+Status score(const std::string& folder, const app::Dataset& data, const tensor::Kernels& kernels, tensor::Pool& pool,
+             int show) {
   const auto model = TRY(load(folder, kernels));
   const auto tokenizer = TRY(model::Tokenizer::make(
       TRY(format::parse_tokenizer(TRY(os::real_fs().read_file(folder + "/tokenizer.json", 1 << 26))))));
@@ -116,7 +119,13 @@ Status score(const std::string& folder, const app::Dataset& data, const tensor::
   Answerer(*model, tokenizer, pool).answer(all);
   const double seconds = static_cast<double>(os::real_clock().monotonic_us() - start) * 1e-6;
   app::Scorer scorer(data);
-  for (const Answering& a : all) scorer.add(TRY(tokenizer.decode(a.out)), a.example->completion);
+  for (const Answering& a : all) {
+    const std::string text = TRY(tokenizer.decode(a.out));
+    scorer.add(text, a.example->completion);
+    if (text == a.example->completion || show-- <= 0) continue;
+    std::fprintf(stderr, "%s\n  want %s\n  got  %s\n", a.example->prompt.c_str(), a.example->completion.c_str(),
+                 text.c_str());
+  }
   const app::Score& s = scorer.score();
   std::printf("decided %.3f whole %.3f invalid %zu |", s.decided_rate(), s.whole_rate(), s.invalid);
   for (size_t i = 0; i < data.fields.size(); ++i)
@@ -128,7 +137,8 @@ Status score(const std::string& folder, const app::Dataset& data, const tensor::
 Status run(int argc, char** argv) {
   rpc::TrainTask task;
   uint64_t train = 20000, held_out = 1000;
-  int threads = 2;
+  int threads = 2, show = 0;
+  bool known = false;
   task.seed = 1;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
@@ -139,6 +149,10 @@ Status run(int argc, char** argv) {
       held_out = static_cast<uint64_t>(value());
     } else if (arg == "--seed") {
       task.seed = static_cast<uint64_t>(value());
+    } else if (arg == "--known") {
+      known = true;
+    } else if (arg == "--show") {
+      show = static_cast<int>(value());
     } else if (arg == "--threads") {
       threads = static_cast<int>(value());
     } else {
@@ -150,7 +164,8 @@ Status run(int argc, char** argv) {
   const char* forced = std::getenv("HOLDFAST_ISA");
   const tensor::Kernels& kernels = *TRY(tensor::choose_kernels(forced != nullptr ? forced : "", os::cpu_info()));
   tensor::Pool pool(threads);
-  const app::Dataset data = app::ticket_dataset(1, train, held_out);
+  app::Dataset data = app::ticket_dataset(1, train, held_out);
+  if (known) data.held_out = app::ticket_dataset(2, held_out, 0).train;
   os::Fs& fs = os::real_fs();
   const std::string folder = "/tmp/train_quick." + std::to_string(os::real_clock().monotonic_us());
   TRY(fs.make_dirs(folder));
@@ -183,7 +198,7 @@ Status run(int argc, char** argv) {
       "MiB\n",
       kernels.isa, done.parameters, done.steps, done.tokens, done.seconds, cpu, done.tokens_per_second, done.loss,
       done.validation_loss, after.ru_maxrss / 1024);
-  TRY(score(folder, data, kernels, pool));
+  TRY(score(folder, data, kernels, pool, show));
   return fs.remove_tree(folder);
 }
 

@@ -16,7 +16,8 @@ TEST(Bytes, HexAndBase64RoundTripAndRefuseWhatIsNot) {
   }
   EXPECT_FALSE(unhex("0").ok());
   EXPECT_FALSE(unhex("0g").ok());
-  for (const char* bad : {"A", "AA=A", "====", "AB==", "A===", "AAA!", "AA==AAAA"}) EXPECT_FALSE(unbase64(bad).ok()) << bad;
+  for (const char* bad : {"A", "AA=A", "====", "AB==", "A===", "AAA!", "AA==AAAA"})
+    EXPECT_FALSE(unbase64(bad).ok()) << bad;
   EXPECT_EQ(base64url(std::string("\xfb\xff", 2)), "-_8");
 }
 

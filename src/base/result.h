@@ -45,9 +45,9 @@ class [[nodiscard]] Result {
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
   // `return make_unique<Derived>()` where T is unique_ptr<Base>, a literal where T is std::string, ...
   template <class U>
-    requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::decay_t<U>, T> &&
-             !std::is_same_v<std::decay_t<U>, Error> && !std::is_same_v<std::decay_t<U>, Result>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::decay_t<U>, T> &&
+           !std::is_same_v<std::decay_t<U>, Error> && !std::is_same_v<std::decay_t<U>, Result>) Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -96,11 +96,12 @@ using Status = Result<void>;
 #define TRY(...) HF_TRY_NAMED(HF_TRY_JOIN(hf_try_, __COUNTER__), __VA_ARGS__)
 #define HF_TRY_JOIN(a, b) HF_TRY_JOIN_(a, b)
 #define HF_TRY_JOIN_(a, b) a##b
-#define HF_TRY_NAMED(name, ...)                                  \
-  (__extension__({                                               \
-    auto name = (__VA_ARGS__);                                   \
-    if (!name.ok()) [[unlikely]] return std::move(name).error(); \
-    std::move(name).value();                                     \
+#define HF_TRY_NAMED(name, ...)       \
+  (__extension__({                    \
+    auto name = (__VA_ARGS__);        \
+    if (!name.ok()) [[unlikely]]      \
+      return std::move(name).error(); \
+    std::move(name).value();          \
   }))
 
 }  // namespace hf

@@ -1,18 +1,18 @@
 #include "base/text.h"
-#include "base/bytes.h"
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 
+#include "base/bytes.h"
+
 namespace hf {
 namespace {
 
 constexpr Micros kSecond = 1'000'000;
 constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 struct Civil {
   int64_t year;
@@ -81,7 +81,8 @@ Result<int64_t> parse_int(std::string_view text, std::string_view what) {
   int64_t v = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
   if (text.empty() || error != std::errc() || end != text.data() + text.size())
-    return fail(Code::invalid, std::string(what) + ": expected an integer, found '" + std::string(text.substr(0, 40)) + "'");
+    return fail(Code::invalid,
+                std::string(what) + ": expected an integer, found '" + std::string(text.substr(0, 40)) + "'");
   return v;
 }
 
@@ -89,7 +90,8 @@ Result<double> parse_double(std::string_view text, std::string_view what) {
   double v = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
   if (text.empty() || error != std::errc() || end != text.data() + text.size() || !std::isfinite(v))
-    return fail(Code::invalid, std::string(what) + ": expected a number, found '" + std::string(text.substr(0, 40)) + "'");
+    return fail(Code::invalid,
+                std::string(what) + ": expected a number, found '" + std::string(text.substr(0, 40)) + "'");
   return v;
 }
 
@@ -216,7 +218,8 @@ std::string http_date(Micros t) {
 
 Result<Micros> parse_iso8601(std::string_view s) {
   auto bad = [&] {
-    return fail(Code::invalid, "expected a time like 2026-11-22T07:49:25Z, found '" + std::string(s.substr(0, 40)) + "'");
+    return fail(Code::invalid,
+                "expected a time like 2026-11-22T07:49:25Z, found '" + std::string(s.substr(0, 40)) + "'");
   };
   if (s.size() < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':') return bad();
   Micros t = TRY(from_parts(s, digits(s, 0, 4), digits(s, 5, 2), digits(s, 8, 2), digits(s, 11, 2), digits(s, 14, 2),

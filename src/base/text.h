@@ -32,14 +32,14 @@ size_t incomplete_utf8_tail(std::string_view text);
 
 // Times are microseconds since 1970-01-01T00:00:00Z (proleptic Gregorian), years 0001 to 9999.
 using Micros = int64_t;
-std::string iso8601(Micros t);            // 2026-11-22T07:49:25Z
-std::string iso8601_millis(Micros t);     // 2026-11-22T07:49:25.123Z
-std::string amz_date(Micros t);           // 20261122T074925Z
-std::string http_date(Micros t);          // Sun, 22 Nov 2026 07:49:25 GMT
-Result<Micros> parse_iso8601(std::string_view text);    // with or without fraction; Z or +hh:mm
+std::string iso8601(Micros t);                        // 2026-11-22T07:49:25Z
+std::string iso8601_millis(Micros t);                 // 2026-11-22T07:49:25.123Z
+std::string amz_date(Micros t);                       // 20261122T074925Z
+std::string http_date(Micros t);                      // Sun, 22 Nov 2026 07:49:25 GMT
+Result<Micros> parse_iso8601(std::string_view text);  // with or without fraction; Z or +hh:mm
 Result<Micros> parse_amz_date(std::string_view text);
 Result<Micros> parse_http_date(std::string_view text);  // RFC 7231 IMF-fixdate
 
-std::string human_bytes(uint64_t n);      // 1.5 GiB
+std::string human_bytes(uint64_t n);  // 1.5 GiB
 
 }  // namespace hf

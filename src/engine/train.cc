@@ -155,7 +155,7 @@ class Job {
     trainer_->init(task_.seed, static_cast<float>(settings_.init_deviation));
     done_.parameters = config.parameters();
     Batcher batches(train_data_, settings_.batch_tokens, static_cast<float>(settings_.prompt_weight),
-                    task_.seed ^ 0x6261746368u);
+                    settings_.prompt_drop, task_.seed ^ 0x6261746368u);
     steps_ = settings_.steps > 0 ? settings_.steps : batches.steps_for(settings_.epochs);
     begun_us_ = env_.clock.monotonic_us();
     report("training", true);
@@ -196,10 +196,11 @@ class Job {
     if (count == 0) return;
     double loss = 0;
     int64_t targets = 0;
+    Dice unused(0);
     for (int64_t i = 0; i < count;) {
       model::Batch batch;
       while (i < count && static_cast<int64_t>(batch.tokens.size()) < settings_.batch_tokens) {
-        validation_data_.append_to(batch, i++, 0);
+        validation_data_.append_to(batch, i++, 0, 0, unused);
       }
       const model::StepResult part = trainer_->evaluate(batch);
       loss += part.loss * static_cast<double>(part.targets);

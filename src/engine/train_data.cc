@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "base/text.h"
 
@@ -119,39 +120,51 @@ Status TokenData::add(const model::Tokenizer& tokenizer, const TextExample& exam
   if (examples() >= kMaxExamples || static_cast<int64_t>(ids_.size()) + size > kMaxDataTokens) {
     return fail(Code::too_large, "more than " + std::to_string(kMaxExamples) + " examples or 2^31 tokens");
   }
+  std::set<int32_t> answered;
+  for (size_t i = 0; i < rendered.ids.size(); ++i) {
+    if (rendered.learn[i]) answered.insert(rendered.ids[i]);
+  }
+  for (int32_t id : rendered.ids) droppable_.push_back(!tokenizer.special(id) && !answered.contains(id));
   ids_.insert(ids_.end(), rendered.ids.begin(), rendered.ids.end());
   learn_.insert(learn_.end(), rendered.learn.begin(), rendered.learn.end());
   ends_.push_back(static_cast<int64_t>(ids_.size()));
   return {};
 }
 
-void TokenData::append_to(model::Batch& batch, int64_t example, float prompt_weight) const {
-  for (int64_t i = begin(example); i + 1 < end(example); ++i) {
-    const auto next = static_cast<size_t>(i + 1);
-    const float weight = learn_[next] ? 1.0f : prompt_weight;
-    batch.tokens.push_back(ids_[static_cast<size_t>(i)]);
-    batch.targets.push_back(weight > 0 ? ids_[next] : -1);
-    batch.weights.push_back(weight);
+void TokenData::append_to(model::Batch& batch, int64_t example, float prompt_weight, double drop, Dice& dice) const {
+  int64_t last = -1;  // the input whose target is the next token that stays
+  for (int64_t i = begin(example); i < end(example); ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (drop > 0 && droppable_[at] && dice.uniform() < drop) continue;
+    if (last >= 0) {
+      const float weight = learn_[at] ? 1.0f : prompt_weight;
+      batch.tokens.push_back(ids_[static_cast<size_t>(last)]);
+      batch.targets.push_back(weight > 0 ? ids_[at] : -1);
+      batch.weights.push_back(weight);
+    }
+    last = i;
   }
   batch.ends.push_back(static_cast<int64_t>(batch.tokens.size()));
 }
 
-Batcher::Batcher(const TokenData& data, int64_t batch_tokens, float prompt_weight, uint64_t seed)
-    : data_(data), batch_tokens_(batch_tokens), prompt_weight_(prompt_weight), state_(seed) {
+uint64_t Dice::next() {
+  uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+Batcher::Batcher(const TokenData& data, int64_t batch_tokens, float prompt_weight, double drop, uint64_t seed)
+    : data_(data), batch_tokens_(batch_tokens), prompt_weight_(prompt_weight), drop_(drop), dice_(seed) {
   check(data.examples() > 0, "data to train on");
   order_.resize(static_cast<size_t>(data.examples()));
   std::iota(order_.begin(), order_.end(), 0);
   shuffle();
 }
 
-void Batcher::shuffle() {  // Fisher-Yates over splitmix64: the same everywhere, unlike std::shuffle
-  for (size_t i = order_.size() - 1; i > 0; --i) {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    std::swap(order_[i], order_[static_cast<size_t>(z % (i + 1))]);
-  }
+void Batcher::shuffle() {  // Fisher-Yates
+  for (size_t i = order_.size() - 1; i > 0; --i)
+    std::swap(order_[i], order_[static_cast<size_t>(dice_.next() % (i + 1))]);
 }
 
 model::Batch Batcher::next() {
@@ -164,7 +177,7 @@ model::Batch Batcher::next() {
     const int64_t example = order_[at_];
     const auto rows = static_cast<int64_t>(batch.tokens.size());
     if (rows > 0 && rows + data_.rows_of(example) > batch_tokens_) return batch;
-    data_.append_to(batch, example, prompt_weight_);
+    data_.append_to(batch, example, prompt_weight_, drop_, dice_);
     ++at_;
     if (static_cast<int64_t>(batch.tokens.size()) >= batch_tokens_) return batch;
   }

@@ -31,6 +31,17 @@ Result<TextExample> parse_line(std::string_view line);
 Status read_lines(os::File& file, const std::string& what, const std::function<Status(TextExample)>& use,
                   const std::function<void(std::string_view)>& bytes);
 
+// splitmix64 (Steele, Lea, Flood 2014): the same everywhere, unlike the standard library's distributions.
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : state_(seed) {}
+  uint64_t next();
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
+
+ private:
+  uint64_t state_;
+};
+
 // Examples as tokens, end to end.
 class TokenData {
  public:
@@ -40,13 +51,15 @@ class TokenData {
   int64_t examples() const { return static_cast<int64_t>(ends_.size()); }
   int64_t rows() const { return static_cast<int64_t>(ids_.size()) - examples(); }  // that a pass over all trains on
   int64_t rows_of(int64_t example) const { return end(example) - begin(example) - 1; }
-  void append_to(model::Batch& batch, int64_t example, float prompt_weight) const;
+  // With `drop` > 0, each token of the prompt is left out with that probability, but those that mark turns and those
+  // that the completion has too (they may have to be copied).
+  void append_to(model::Batch& batch, int64_t example, float prompt_weight, double drop, Dice& dice) const;
 
  private:
   int64_t begin(int64_t i) const { return i == 0 ? 0 : ends_[static_cast<size_t>(i - 1)]; }
   int64_t end(int64_t i) const { return ends_[static_cast<size_t>(i)]; }
   std::vector<int32_t> ids_;
-  std::vector<bool> learn_;
+  std::vector<bool> learn_, droppable_;
   std::vector<int64_t> ends_;
 };
 
@@ -54,7 +67,7 @@ class TokenData {
 // `batch_tokens` rows: whole examples, until the next would go over; at least one.
 class Batcher {
  public:
-  Batcher(const TokenData& data, int64_t batch_tokens, float prompt_weight, uint64_t seed);
+  Batcher(const TokenData& data, int64_t batch_tokens, float prompt_weight, double drop, uint64_t seed);
   model::Batch next();
   int64_t steps_for(double epochs) const;  // about: by rows
 
@@ -63,7 +76,8 @@ class Batcher {
   const TokenData& data_;
   int64_t batch_tokens_;
   float prompt_weight_;
-  uint64_t state_;
+  double drop_;
+  Dice dice_;
   std::vector<int32_t> order_;
   size_t at_ = 0;
 };

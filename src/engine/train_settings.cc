@@ -80,6 +80,10 @@ const std::vector<Field>& fields() {
               64, 1 << 20),
       number({"prompt_weight", "0", "0 to 1", "weight of the loss on the prompt's tokens; the completion's is 1"},
              &S::prompt_weight, 0, 1),
+      number({"prompt_drop", "0", "0 to 0.9",
+              "probability that a token of the prompt is left out while training, so that no single word decides; "
+              "tokens that the completion has too always stay"},
+             &S::prompt_drop, 0, 0.9),
       integer({"steps", "0", "0 to 10000000", "optimiser steps; 0: by epochs"}, &S::steps, 0, 10'000'000),
       number({"epochs", "1", "0.01 to 10000", "times through the data, where steps is 0"}, &S::epochs, 0.01, 10000),
       integer({"max_seconds", "0", "0 to 10000000",

@@ -22,6 +22,7 @@ struct TrainSettings {
   // Data
   int64_t batch_tokens = 2048;
   double prompt_weight = 0;  // of the loss of a prompt's tokens; a completion's have 1
+  double prompt_drop = 0;    // probability that a token of the prompt is left out while training
   // Time: `steps` if not 0, else `epochs`
   int64_t steps = 0;
   double epochs = 1;

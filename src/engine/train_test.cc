@@ -254,7 +254,7 @@ TEST(Batcher, EachEpochHasEachExampleOnceInAnotherOrder) {
     ASSERT_TRUE(data.add(tokenizer, {std::string(1, static_cast<char>('a' + i)), "x"}, 64).ok());
   }
   const int64_t rows = data.rows_of(0);
-  Batcher batches(data, rows * 5, 0, 1);
+  Batcher batches(data, rows * 5, 0, 0, 1);
   std::vector<std::string> epochs;
   for (int epoch = 0; epoch < 3; ++epoch) {
     std::string letters;

@@ -135,7 +135,7 @@ struct GenerateRequest {
 
 struct Finished {
   int64_t input_tokens = 0, output_tokens = 0;  // all that the engine computed, an end token included
-  std::string stop_reason;  // "end_turn" | "max_tokens" | "stop_sequence" | "cancelled"
+  std::string stop_reason;                      // "end_turn" | "max_tokens" | "stop_sequence" | "cancelled"
   std::string stop_sequence;
   std::string input_digest, output_digest, text_digest;  // 32 bytes; sha256(salt || u32le ids), sha256(salt || text)
   std::string build, isa;

@@ -257,7 +257,8 @@ Status KeysImpl::create_account(store::Txn& txn, const std::string& account, con
   {
     auto q = TRY(txn.query("SELECT 1 FROM security_accounts WHERE id = ?"));
     q.bind(std::string_view(account));
-    if (TRY(q.step())) return fail(Code::conflict, "AlreadyExistsException", "there is an account " + account + " already");
+    if (TRY(q.step()))
+      return fail(Code::conflict, "AlreadyExistsException", "there is an account " + account + " already");
   }
   auto q = TRY(txn.query("INSERT INTO security_accounts (id, name, created) VALUES (?, ?, ?)"));
   q.bind(std::string_view(account)).bind(std::string_view(name)).bind(clock_.now());
