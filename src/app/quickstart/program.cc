@@ -8,6 +8,14 @@
 
 namespace hf::app {
 
+std::vector<std::string> passed_environment() {
+  std::vector<std::string> out;
+  for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "HOLDFAST_ISA"}) {
+    if (const char* value = std::getenv(name)) out.push_back(std::string(name) + "=" + value);
+  }
+  return out;
+}
+
 Result<ProgramOutput> run_program(const Context& context, const std::string& scratch, const std::string& program,
                                   const std::vector<std::string>& arguments, int timeout_s, uint64_t limit) {
   TRY(context.fs.make_dirs(scratch));
@@ -19,9 +27,7 @@ Result<ProgramOutput> run_program(const Context& context, const std::string& scr
   os::Spawn spec;
   spec.program = program;
   spec.arguments = arguments;
-  for (const char* name : {"PATH", "HOME", "LANG", "TMPDIR", "HOLDFAST_ISA"}) {
-    if (const char* value = std::getenv(name)) spec.environment.push_back(std::string(name) + "=" + value);
-  }
+  spec.environment = passed_environment();
   spec.descriptors = {{out->fd(), 1}, {err->fd(), 2}};
   auto child = TRY(os::spawn(spec));
   auto ended = child->wait(timeout_s * 1000);

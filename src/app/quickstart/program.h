@@ -8,6 +8,9 @@
 
 namespace hf::app {
 
+// NAME=value of what programs that we start are given of our environment.
+std::vector<std::string> passed_environment();
+
 struct ProgramOutput {
   int status = 0;  // exit status; 128 + N if signal N ended it
   std::string out, err;

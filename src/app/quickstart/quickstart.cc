@@ -33,7 +33,7 @@ Result<int> QuickstartRun::run() {
   }
   if (done.ok()) summary();
   client_.reset();
-  if (started_site_) {
+  if (site_) {
     Status stopped = stop_site();
     if (done.ok()) done = std::move(stopped);
   }
@@ -52,7 +52,7 @@ void QuickstartRun::summary() {
     tell("  " + what + std::string(18 - std::min<size_t>(what.size(), 17), ' ') + name);
   tell("  memory            " + human_bytes(report_.peak_memory_bytes) + " at most, all processes together");
   const std::string state = context_.state == "var" ? "" : " --state " + context_.state;
-  if (!started_site_) {
+  if (!site_) {
     tell("\nGo on with:");
     tell("  eval \"$(holdfast env" + state + ")\"");
     tell("  holdfast chat" + state + " " + name_ + " " +

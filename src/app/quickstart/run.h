@@ -13,6 +13,7 @@
 #include "app/quickstart/quickstart.h"
 #include "app/quickstart/report.h"
 #include "app/term.h"
+#include "os/process.h"
 
 namespace hf::app {
 
@@ -26,6 +27,7 @@ class QuickstartRun {
  private:
   // run_learn.cc
   Status start_site();
+  Status launch_site();
   Status stop_site();
   Status make_data();
   Status show_data();
@@ -64,7 +66,7 @@ class QuickstartRun {
   const Context& context_;
   const QuickstartOptions& options_;
   Terminal& terminal_;
-  bool started_site_ = false;
+  std::unique_ptr<os::Child> site_;  // the one that this command started; none if one ran already
   std::unique_ptr<ApiClient> client_;
   std::unique_ptr<MemoryWatch> memory_;
   Dataset data_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "app/json_path.h"
@@ -26,6 +27,7 @@ std::map<std::string, std::string> recipe(size_t examples) {
           {"vocabulary", "4096"},   {"init_deviation", "0.1"}, {"learning_rate", "0.0015"},
           {"batch_tokens", "1024"}, {"max_seconds", "175"},    {"epochs", std::to_string(epochs)}};
 }
+constexpr int kStartTimeoutMs = 60'000, kStopTimeoutMs = 30'000;
 constexpr uint64_t kMaxDataBytes = 4ull << 30;
 constexpr size_t kShownPrompt = 400;
 
@@ -68,32 +70,58 @@ double metric(const json::value& job, std::string_view name) {
 
 // ---- the site
 
+// A site as our own child: it ends with this command, however that ends.
+Status QuickstartRun::launch_site() {
+  TRY(context_.fs.make_dirs(context_.state + "/log"));
+  const std::string log_path = context_.state + "/log/site.log";
+  auto log = TRY(context_.fs.open(log_path, os::Open::create));
+  const uint64_t before = TRY(log->size());
+  os::Spawn spec;
+  spec.arguments = {"up", "--foreground", "--state", context_.state};
+  spec.environment = passed_environment();
+  spec.descriptors = {{log->fd(), 1}, {log->fd(), 2}};
+  spec.append_outputs = true;
+  spec.new_session = true;  // an interrupt from the keyboard ends this command first
+  site_ = TRY(os::spawn(spec));
+  for (int waited_ms = 0; waited_ms < kStartTimeoutMs; waited_ms += 50) {
+    if (site_->wait(50).ok()) {
+      site_.reset();
+      std::string text = TRY(context_.fs.read_file(log_path, 1 << 30));
+      return fail(Code::unavailable,
+                  "the site did not start: " + std::string(trim(text.substr(std::min<size_t>(before, text.size())))));
+    }
+    auto client = connect(context_);
+    if (!client.ok()) continue;
+    auto status = (*client)->holdfast("GET", "/status");  // of this site, not of one that left its address here
+    if (status.ok() && integer_at(*status, {"pid"}) == site_->pid()) return {};
+  }
+  return fail(Code::unavailable, "the site did not answer within a minute: see " + log_path);
+}
+
 Status QuickstartRun::start_site() {
   heading("A site");
   auto running = connect(context_);
   if (!running.ok()) {
-    auto up =
-        TRY(run_program(context_, context_.state + "/quickstart", "", {"up", "--state", context_.state, "--json"}));
-    if (up.status != 0) {
-      return fail(Code::unavailable, "holdfast up: " + std::string(trim(up.err.empty() ? up.out : up.err)));
-    }
-    started_site_ = true;
+    TRY(launch_site());
     running = connect(context_);
   }
   client_ = TRY(std::move(running));
   json::value status = TRY(client_->holdfast("GET", "/status"));
-  tell((started_site_ ? "  started: " : "  it runs already: ") + client_->connection().endpoint + ", account " +
+  tell((site_ ? "  started: " : "  it runs already: ") + client_->connection().endpoint + ", account " +
        client_->connection().account);
-  if (auto isolation = text_at(status, {"isolation"}); !isolation.empty()) tell("  a worker's walls: " + isolation);
+  if (auto isolation = text_at(status, {"isolation"}); !isolation.empty()) {
+    tell("  a worker's walls:");
+    for (auto wall : split(isolation, ';')) tell("    " + std::string(trim(wall)));
+  }
   memory_ = std::make_unique<MemoryWatch>(context_.fs, context_.clock,
                                           std::vector<int>{getpid(), static_cast<int>(integer_at(status, {"pid"}))});
   return {};
 }
 
 Status QuickstartRun::stop_site() {
-  auto down =
-      TRY(run_program(context_, context_.state + "/quickstart", "", {"down", "--state", context_.state, "--json"}));
-  if (down.status != 0) return fail(Code::unavailable, "holdfast down: " + std::string(trim(down.err)));
+  site_->kill(SIGTERM);
+  auto ended = site_->wait(kStopTimeoutMs);
+  if (!ended.ok()) return fail(Code::unavailable, "the site did not stop within 30 s");
   return {};
 }
 
