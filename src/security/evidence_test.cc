@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cstdlib>
@@ -29,7 +30,8 @@ struct Verdict {
 };
 
 Verdict run_verifier(const std::string& arguments, const char* errors = "&1") {
-  std::string out = ::testing::TempDir() + "/hf_verify_output";
+  // One file a process: the tests run side by side.
+  std::string out = ::testing::TempDir() + "/hf_verify_output." + std::to_string(getpid());
   int status = std::system(
       (std::string(HF_SOURCE_DIR) + "/scripts/verify-evidence " + arguments + " > " + out + " 2>" + errors).c_str());
   return {WEXITSTATUS(status), read_text(out)};
