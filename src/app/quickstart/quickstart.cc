@@ -9,8 +9,9 @@
 namespace hf::app {
 
 Status QuickstartRun::steps() {
+  TRY(load_data());
   TRY(start_site());
-  TRY(make_data());
+  TRY(place_data());
   TRY(show_data());
   TRY(train());
   TRY(evaluate_both());
@@ -38,7 +39,9 @@ Result<int> QuickstartRun::run() {
     if (done.ok()) done = std::move(stopped);
   }
   TRY(std::move(done));
-  if (context_.json) print_json(to_json(report_));
+  const boost::json::value report = to_json(report_);
+  TRY(context_.fs.write_file_atomic(context_.state + "/quickstart.json", boost::json::serialize(report) + "\n"));
+  if (context_.json) print_json(report);
   return report_.goal_met() ? kDone : kFailed;
 }
 

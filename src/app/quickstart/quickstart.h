@@ -27,7 +27,7 @@ struct QuickstartOptions {
 };
 
 // kDone only if everything was verified and, for tickets, the goal was met: 85 % of the decided fields together, and
-// above every baseline.
+// above every baseline. What was found is in STATE/quickstart.json too.
 Result<int> run_quickstart(const Context& context, const QuickstartOptions& options);
 
 }  // namespace hf::app

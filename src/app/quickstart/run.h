@@ -29,7 +29,8 @@ class QuickstartRun {
   Status start_site();
   Status launch_site();
   Status stop_site();
-  Status make_data();
+  Status load_data();
+  Status place_data();
   Status show_data();
   Status train();
   Status evaluate_both();
@@ -72,7 +73,7 @@ class QuickstartRun {
   Dataset data_;
   Report report_;
   std::string folder_;  // STATE/quickstart/NAME
-  std::string name_, untrained_name_;
+  std::string wish_, name_, untrained_name_;
   boost::json::value job_;  // the last DescribeTrainingJob
   std::string model_arn_, package_arn_, deployment_arn_;
   int max_tokens_ = 64;

@@ -141,28 +141,33 @@ Result<Dataset> QuickstartRun::read_user_data() {
   return user_dataset(options_.data, lines, options_.validation, validation);
 }
 
-Status QuickstartRun::make_data() {
-  heading("The data");
-  std::string wish = "tickets";
+// Before the site: a broken line is told at once.
+Status QuickstartRun::load_data() {
+  wish_ = "tickets";
   if (options_.real) {
     data_ = TRY(read_packages());
-    wish = "packages";
+    wish_ = "packages";
   } else if (!options_.data.empty()) {
     data_ = TRY(read_user_data());
-    wish = plain_name(stem_of(options_.data));
+    wish_ = plain_name(stem_of(options_.data));
   } else {
     data_ = ticket_dataset(options_.seed, options_.tickets ? options_.tickets : kTickets, options_.held_out);
   }
-  name_ = TRY(free_name(wish));
+  report_.data = data_.name;
+  report_.fields = data_.fields;
+  report_.train_examples = data_.train.size();
+  report_.held_out_examples = data_.held_out.size();
+  return {};
+}
+
+Status QuickstartRun::place_data() {
+  heading("The data");
+  name_ = TRY(free_name(wish_));
   untrained_name_ = name_ + "-untrained";
   folder_ = TRY(absolute_path(context_.state + "/quickstart/" + name_));
   TRY(context_.fs.make_dirs(folder_));
   TRY(context_.fs.write_file_atomic(folder_ + "/train.jsonl", to_lines(data_.train)));
   TRY(context_.fs.write_file_atomic(folder_ + "/held-out.jsonl", to_lines(data_.held_out)));
-  report_.data = data_.name;
-  report_.fields = data_.fields;
-  report_.train_examples = data_.train.size();
-  report_.held_out_examples = data_.held_out.size();
   report_.made.emplace_back("data", folder_ + "/train.jsonl");
   return {};
 }
