@@ -1,6 +1,6 @@
 // Training speed: a fixed config, data order and starting weights, for a comparison with another program
 // (train_torch.py).
-//   train_speed CONFIG DIR STEPS [THREADS]     CONFIG: nanogpt | quickstart
+//   train_speed CONFIG DIR STEPS [THREADS [COMPUTE]]     CONFIG: nanogpt | quickstart; COMPUTE: f32 | bf16
 // Writes what the other program needs into DIR (meta.json, init.f32, batches.i32), runs STEPS steps, and prints one
 // JSON object: losses, wall and CPU seconds of the steps, where the time went, and the machine's peak in the same
 // process.
@@ -26,6 +26,7 @@ namespace json = boost::json;
 struct Scenario {
   model::LlamaConfig config;
   int64_t sequences, length;
+  int64_t targets;  // the last so many positions of each sequence have a loss
 };
 
 Result<Scenario> scenario(const std::string& name) {
@@ -36,10 +37,11 @@ Result<Scenario> scenario(const std::string& name) {
     // nanoGPT's README for a CPU: 4 layers, 4 heads, width 128, 64 positions, batches of 12. SwiGLU with 344 has the
     // parameters of GELU with 4 * 128 = 512: 3 * 344 = 1032 against 2 * 512.
     c.layers = 4, c.heads = c.kv_heads = 4, c.head_dim = 32, c.width = 128, c.ffn = 344, c.vocabulary = 128;
-    s.sequences = 12, s.length = 64;
+    s.sequences = 12, s.length = 64, s.targets = 64;
   } else if (name == "quickstart") {
-    c.layers = 4, c.heads = c.kv_heads = 4, c.head_dim = 32, c.width = 128, c.ffn = 352, c.vocabulary = 2048;
-    s.sequences = 16, s.length = 128;
+    // docs/decisions/0004: about 1,024 tokens a step, of tickets of some 80 tokens of which 18 are the completion.
+    c.layers = 3, c.heads = c.kv_heads = 6, c.head_dim = 16, c.width = 96, c.ffn = 256, c.vocabulary = 4096;
+    s.sequences = 13, s.length = 80, s.targets = 18;
   } else {
     return fail(Code::invalid, "expected nanogpt or quickstart, found " + name);
   }
@@ -73,7 +75,7 @@ std::vector<model::Batch> batches(const Scenario& s, const std::vector<int32_t>&
       const auto at = static_cast<size_t>((state >> 33) % (text.size() - static_cast<size_t>(s.length) - 1));
       for (int64_t i = 0; i < s.length; ++i) {
         b.tokens.push_back(text[at + static_cast<size_t>(i)]);
-        b.targets.push_back(text[at + static_cast<size_t>(i) + 1]);
+        b.targets.push_back(i < s.length - s.targets ? -1 : text[at + static_cast<size_t>(i) + 1]);
         b.weights.push_back(1);
       }
       b.ends.push_back(static_cast<int64_t>(b.tokens.size()));
@@ -100,11 +102,11 @@ Status dump(const std::string& folder, const Scenario& s, const model::LlamaTrai
     rows.append(reinterpret_cast<const char*>(b.targets.data()), b.targets.size() * 4);
   }
   const model::LlamaConfig& c = s.config;
-  const json::object meta{{"layers", c.layers},       {"width", c.width},       {"heads", c.heads},
-                          {"head_dim", c.head_dim},   {"ffn", c.ffn},           {"vocabulary", c.vocabulary},
-                          {"sequences", s.sequences}, {"length", s.length},     {"steps", all.size()},
-                          {"threads", threads},       {"learning_rate", kRate}, {"epsilon", c.norm_epsilon},
-                          {"tensors", tensors}};
+  const json::object meta{{"layers", c.layers},        {"width", c.width},   {"heads", c.heads},
+                          {"head_dim", c.head_dim},    {"ffn", c.ffn},       {"vocabulary", c.vocabulary},
+                          {"sequences", s.sequences},  {"length", s.length}, {"targets", s.targets},
+                          {"steps", all.size()},       {"threads", threads}, {"learning_rate", kRate},
+                          {"epsilon", c.norm_epsilon}, {"tensors", tensors}};
   TRY(fs.write_file_atomic(folder + "/meta.json", json::serialize(meta)));
   TRY(fs.write_file_atomic(folder + "/init.f32", weights));
   return fs.write_file_atomic(folder + "/batches.i32", rows);
@@ -142,18 +144,22 @@ double peak_gflops(const tensor::Kernels& k) {
 }
 
 // Of a token's forward and backward pass: 6 for each weight of a matrix, and the attention's products.
-double flops_per_token(const model::LlamaConfig& c) {
+// What a full pass needs (the last layer's savings for rows without a loss are not subtracted).
+double flops_per_token(const Scenario& s) {
+  const model::LlamaConfig& c = s.config;
   const int64_t layer = c.width * (c.qkv_width() + c.q_width()) + 3 * c.width * c.ffn;
-  const double weights = static_cast<double>(c.layers * layer + c.width * c.vocabulary);
+  const double weights = static_cast<double>(c.layers * layer) +
+                         static_cast<double>(c.width * c.vocabulary * s.targets) / static_cast<double>(s.length);
   const double attention = 12.0 * static_cast<double>(c.layers * c.q_width()) * static_cast<double>(c.context) / 2;
   return 6 * weights + attention;
 }
 
 Status run(int argc, char** argv) {
-  if (argc < 4) return fail(Code::invalid, "usage: train_speed CONFIG DIR STEPS [THREADS]");
+  if (argc < 4) return fail(Code::invalid, "usage: train_speed CONFIG DIR STEPS [THREADS [f32|bf16]]");
   const Scenario s = TRY(scenario(argv[1]));
   const int64_t steps = std::atoll(argv[3]);
   const int threads = argc > 4 ? std::atoi(argv[4]) : 2;
+  const bool bf16 = argc > 5 && std::string(argv[5]) == "bf16";
   const char* forced = std::getenv("HOLDFAST_ISA");
   const tensor::Kernels& kernels = *TRY(tensor::choose_kernels(forced != nullptr ? forced : "", os::cpu_info()));
   const auto text = TRY(tokens(s.config.vocabulary));
@@ -161,7 +167,8 @@ Status run(int argc, char** argv) {
   tensor::Pool pool(threads);
   model::AdamWSettings settings;
   settings.beta2 = 0.99f;
-  model::LlamaTrainer trainer(s.config, settings, kernels, pool, &os::real_clock());
+  model::LlamaTrainer trainer(s.config, settings, kernels, pool, &os::real_clock(),
+                              bf16 ? model::Compute::bf16 : model::Compute::f32);
   trainer.init(1, 0.02f);
   TRY(dump(argv[2], s, trainer, all, threads));
   json::array losses;
@@ -175,13 +182,14 @@ Status run(int argc, char** argv) {
   const auto count = static_cast<double>(steps * s.sequences * s.length);
   const json::object out{{"program", "holdfast"},
                          {"isa", kernels.isa},
+                         {"compute", bf16 ? "bf16" : "f32"},
                          {"threads", threads},
                          {"cpu", os::cpu_info().model},
                          {"parameters", s.config.parameters()},
                          {"tokens", count},
                          {"seconds", seconds},
                          {"cpu_seconds", spent},
-                         {"flops_per_token", flops_per_token(s.config)},
+                         {"flops_per_token", flops_per_token(s)},
                          {"peak_gflops_one_core", peak},
                          {"forward_us", t.forward},
                          {"backward_us", t.backward},

@@ -26,6 +26,7 @@ def main():
     rows = rows.reshape(meta["steps"], 2, meta["sequences"], meta["length"])
 
     heads, dim, length = meta["heads"], meta["head_dim"], meta["length"]
+    wanted = meta["targets"]  # the last positions of each sequence: only they go through the head
     angles = torch.outer(torch.arange(length).double(), 10000.0 ** (-torch.arange(0, dim, 2).double() / dim))
     cosine, sine = angles.cos().float().repeat(1, 2), angles.sin().float().repeat(1, 2)
     hidden_future = torch.full((length, length), float("-inf")).triu(1)
@@ -49,7 +50,7 @@ def main():
             x = x + F.linear(mixed, w("self_attn.o_proj"))
             n = norm(x, w("post_attention_layernorm"))
             x = x + F.linear(F.silu(F.linear(n, w("mlp.gate_proj"))) * F.linear(n, w("mlp.up_proj")), w("mlp.down_proj"))
-        return F.linear(norm(x, weights["model.norm.weight"]), weights["model.embed_tokens.weight"])
+        return F.linear(norm(x[:, -wanted:], weights["model.norm.weight"]), weights["model.embed_tokens.weight"])
 
     decays = [t for name, t in weights.items() if t.dim() == 2 and "embed" not in name]
     others = [t for name, t in weights.items() if t.dim() == 1 or "embed" in name]
@@ -59,7 +60,7 @@ def main():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu, start = usage.ru_utime + usage.ru_stime, time.monotonic()
     for tokens, targets in rows:
-        loss = F.cross_entropy(forward(tokens).flatten(0, 1), targets.flatten())
+        loss = F.cross_entropy(forward(tokens).flatten(0, 1), targets[:, -wanted:].flatten())
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)

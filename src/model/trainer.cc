@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "model/trainer_parts.h"
 
@@ -47,6 +48,9 @@ struct Product {
   const float* x;
   const float* dy;
   int64_t rows;
+  const uint32_t* x_pairs;  // Compute::bf16 instead, as PairRows keeps them
+  const uint32_t* dy_pairs;
+  int64_t pair_rows;
 };
 
 int64_t store_bytes_per_row(const LlamaConfig& c) {
@@ -57,13 +61,14 @@ int64_t store_bytes_per_row(const LlamaConfig& c) {
 }  // namespace
 
 struct LlamaTrainer::State {
-  State(const LlamaConfig& c, const AdamWSettings& s, const tensor::Kernels& k, tensor::Pool& p, os::Clock* clk)
+  State(const LlamaConfig& c, const AdamWSettings& s, const tensor::Kernels& k, tensor::Pool& p, os::Clock* clk,
+        Compute compute)
       : config(c),
         settings(s),
         kernels(k),
         pool(p),
         clock(clk),
-        weights(c),
+        weights(c, compute),
         gains(gain_params(weights)),
         scratch(static_cast<size_t>(p.lanes())) {
     rope_tables(config, &cosine, &sine);
@@ -93,6 +98,8 @@ struct LlamaTrainer::State {
   void add_gradients(const training::PassInput& in, std::span<const Chunk> chunks, bool first);
   std::vector<Product> products() const;
   void add_product(const Product& product, int64_t panel, int64_t count, bool first);
+  void add_pair_product(const Product& product, int64_t panel, int64_t count, bool first);
+  void add_head_gradient(int64_t v0, int64_t v1, bool first);
   void add_table_gradients(const training::PassInput& in, std::span<const Chunk> chunks, int64_t task, bool first);
   void reduce_gains(size_t chunks);
   double gradient_norm();
@@ -178,16 +185,17 @@ StepResult LlamaTrainer::State::pass(const Batch& batch, bool backward) {
 
 void LlamaTrainer::State::run_micro_batch(const training::PassInput& in, std::span<Chunk> chunks, bool backward,
                                           std::span<double> losses) {
-  int64_t r = 0, s = 0, t = 0;
+  store.r = store.s = store.t = store.r_pairs = store.s_pairs = store.t_pairs = 0;
   for (Chunk& chunk : chunks) {
-    chunk.r0 = r;
-    chunk.s0 = s;
-    chunk.t0 = t;
-    r += chunk.r;
-    s += chunk.s;
-    t += chunk.t;
+    chunk.r0 = std::exchange(store.r, store.r + chunk.r);
+    chunk.s0 = std::exchange(store.s, store.s + chunk.s);
+    chunk.t0 = std::exchange(store.t, store.t + chunk.t);
+    chunk.r_pair = std::exchange(store.r_pairs, store.r_pairs + tensor::pairs(chunk.r));
+    chunk.s_pair = std::exchange(store.s_pairs, store.s_pairs + tensor::pairs(chunk.s));
+    chunk.t_pair = std::exchange(store.t_pairs, store.t_pairs + tensor::pairs(chunk.t));
   }
-  store.need(config, r, s, t, backward);
+  store.need(config, backward);
+  if (backward && weights.compute == Compute::bf16) store.need_pairs(config);
   pool.run(static_cast<int64_t>(chunks.size()), [&](int64_t i, int lane) {
     const Chunk& chunk = chunks[static_cast<size_t>(i)];
     TrainerTimes& time = times[static_cast<size_t>(lane)];
@@ -210,11 +218,16 @@ std::vector<Product> LlamaTrainer::State::products() const {
     const LayerStore& k = store.layers[l];
     const bool last = l + 1 == weights.layers.size();
     const int64_t n = last ? store.s : store.r;
-    out.push_back({p.q, last ? k.normed_q.data() : k.normed.data(), k.d_q.data(), n});
-    out.push_back({p.kv, k.normed.data(), k.d_kv.data(), store.r});
-    out.push_back({p.out, k.attention.data(), k.d_out.data(), n});
-    out.push_back({p.gate_up, k.normed_ffn.data(), k.gate_up.data(), n});
-    out.push_back({p.down, k.hidden.data(), k.d_down.data(), n});
+    const int64_t pairs = last ? store.s_pairs : store.r_pairs;
+    const auto add = [&](size_t param, const tensor::Floats& x, const tensor::Floats& dy, int64_t rows,
+                         const training::PairRows& kept, const training::Pairs& x_pairs, int64_t pair_rows) {
+      out.push_back({param, x.data(), dy.data(), rows, x_pairs.data(), kept.dy.data(), pair_rows});
+    };
+    add(p.q, last ? k.normed_q : k.normed, k.d_q, n, k.q_rows, last ? k.q_rows.x : k.kv_rows.x, pairs);
+    add(p.kv, k.normed, k.d_kv, store.r, k.kv_rows, k.kv_rows.x, store.r_pairs);
+    add(p.out, k.attention, k.d_out, n, k.out_rows, k.out_rows.x, pairs);
+    add(p.gate_up, k.normed_ffn, k.gate_up, n, k.gate_up_rows, k.gate_up_rows.x, pairs);
+    add(p.down, k.hidden, k.d_down, n, k.down_rows, k.down_rows.x, pairs);
   }
   return out;
 }
@@ -238,25 +251,60 @@ void LlamaTrainer::State::add_product(const Product& product, int64_t panel, int
   kernels.gemm(g);
 }
 
+void LlamaTrainer::State::add_pair_product(const Product& product, int64_t panel, int64_t count, bool first) {
+  const Param& p = weights.params[product.param];
+  kernels.pairs->gemm({.m = p.k,
+                       .n = std::min(count * kPanel, p.n - panel * kPanel),
+                       .k = product.pair_rows,
+                       .a = product.x_pairs,
+                       .a_row = 1,
+                       .a_k = training::whole_panels(p.k),
+                       .b = product.dy_pairs + panel * product.pair_rows * kPanel,
+                       .b_panel = product.pair_rows * kPanel,
+                       .c = weights.gradient_of(product.param) + panel * p.k * kPanel,
+                       .c_row = kPanel,
+                       .c_panel = p.k * kPanel,
+                       .accumulate = !first});
+}
+
+// Rows [v0, v1) of d_logits^T . final_normed
+void LlamaTrainer::State::add_head_gradient(int64_t v0, int64_t v1, bool first) {
+  const int64_t width = config.width;
+  float* to = weights.gradient_of(weights.head) + v0 * width;
+  if (weights.compute == Compute::bf16) {
+    kernels.pairs->gemm({.m = v1 - v0,
+                         .n = width,
+                         .k = store.t_pairs,
+                         .a = store.head_rows.x.data() + v0,
+                         .a_row = 1,
+                         .a_k = training::whole_panels(config.vocabulary),
+                         .b = store.head_rows.dy.data(),
+                         .b_panel = store.t_pairs * kPanel,
+                         .c = to,
+                         .c_row = width,
+                         .accumulate = !first});
+    return;
+  }
+  kernels.gemm({.m = v1 - v0,
+                .n = width,
+                .k = store.t,
+                .a = store.d_logits.data() + v0,
+                .a_row = 1,
+                .a_k = config.vocabulary,
+                .b = store.final_normed.data(),
+                .b_k = width,
+                .b_panel = kPanel,
+                .c = to,
+                .c_row = width,
+                .accumulate = !first});
+}
+
 // Rows of 256 tokens of the head, then (if it is another table) of the embedding.
 void LlamaTrainer::State::add_table_gradients(const training::PassInput& in, std::span<const Chunk> chunks,
                                               int64_t task, bool first) {
   const int64_t width = config.width;
   const int64_t v0 = task * 256, v1 = std::min(config.vocabulary, v0 + 256);
-  Gemm g;
-  g.m = v1 - v0;
-  g.n = width;
-  g.k = store.t;
-  g.a = store.d_logits.data() + v0;
-  g.a_row = 1;
-  g.a_k = config.vocabulary;
-  g.b = store.final_normed.data();
-  g.b_k = width;
-  g.b_panel = kPanel;
-  g.c = weights.gradient_of(weights.head) + v0 * width;
-  g.c_row = width;
-  g.accumulate = !first;
-  kernels.gemm(g);
+  add_head_gradient(v0, v1, first);
   float* table = weights.gradient_of(weights.embedding);
   if (!config.tied && first) std::memset(table + v0 * width, 0, static_cast<size_t>((v1 - v0) * width) * sizeof(float));
   for (const Chunk& chunk : chunks) {
@@ -284,6 +332,8 @@ void LlamaTrainer::State::add_gradients(const training::PassInput& in, std::span
     const Task& task = tasks[static_cast<size_t>(i)];
     if (task.product < 0) {
       add_table_gradients(in, chunks, task.panel, first);
+    } else if (weights.compute == Compute::bf16) {
+      add_pair_product(all[static_cast<size_t>(task.product)], task.panel, task.count, first);
     } else {
       add_product(all[static_cast<size_t>(task.product)], task.panel, task.count, first);
     }
@@ -341,8 +391,8 @@ void LlamaTrainer::State::update(double norm, float learning_rate) {
 }
 
 LlamaTrainer::LlamaTrainer(const LlamaConfig& config, const AdamWSettings& settings, const tensor::Kernels& kernels,
-                           tensor::Pool& pool, os::Clock* clock)
-    : state_(std::make_unique<State>(config, settings, kernels, pool, clock)) {
+                           tensor::Pool& pool, os::Clock* clock, Compute compute)
+    : state_(std::make_unique<State>(config, settings, kernels, pool, clock, compute)) {
   check(check_config(config).ok(), "a checked config");
 }
 LlamaTrainer::~LlamaTrainer() = default;
@@ -373,7 +423,8 @@ TrainerTimes LlamaTrainer::times() const {
 
 uint64_t LlamaTrainer::memory_bytes() const {
   const Weights& w = state_->weights;
-  return 4 * (4 * w.value.size() + w.packed.size() + state_->gain_gradients.size()) + state_->store.bytes();
+  return 4 * (4 * w.value.size() + w.packed.size() + w.pairs.size() + state_->gain_gradients.size()) +
+         state_->store.bytes();
 }
 
 // ---- Weights in and out

@@ -36,6 +36,13 @@ struct AdamWSettings {
   float clip = 1.0f;          // of the gradient's norm; 0: none
 };
 
+// What the products of weights and activations, and their gradients, are computed with. Weights, sums, the optimiser,
+// attention and everything else stay in floats. Each gives the same bits on every machine.
+enum class Compute {
+  f32,
+  bf16,  // operands rounded to bfloat16 (tensor/pairs.h)
+};
+
 // Sequences end to end. Row i predicts targets[i] from the rows of its sequence up to i.
 struct Batch {
   std::vector<int32_t> tokens;
@@ -60,7 +67,7 @@ class LlamaTrainer {
   // `clock`: for times(), may be null. Memory is about 4 times the parameters, their two packed forms, and the rows of
   // a micro-batch.
   LlamaTrainer(const LlamaConfig& config, const AdamWSettings& settings, const tensor::Kernels& kernels,
-               tensor::Pool& pool, os::Clock* clock);
+               tensor::Pool& pool, os::Clock* clock, Compute compute = Compute::f32);
   ~LlamaTrainer();
 
   // Normal numbers of deviation `deviation` (matrices that write to the residual path: / sqrt(2 L)), gains 1.

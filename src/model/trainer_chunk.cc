@@ -43,33 +43,63 @@ class Pass {
     return buffer.data();
   }
 
+  bool in_pairs() const { return w_.compute == Compute::bf16; }
+
+  // y (m, n) = x (m, k) . w, its packed form in pairs along k
+  void multiply_pairs(int64_t m, int64_t k, int64_t n, const float* x, const uint32_t* w, float* y, bool accumulate) {
+    const int64_t row = tensor::pairs(k);
+    scratch_.operand.need(static_cast<size_t>(m * row));
+    k_.pairs->along(m, k, x, k, scratch_.operand.data(), row);
+    k_.pairs->gemm({.m = m,
+                    .n = n,
+                    .k = row,
+                    .a = scratch_.operand.data(),
+                    .a_row = row,
+                    .b = w,
+                    .b_panel = row * kPanel,
+                    .c = y,
+                    .c_row = n,
+                    .accumulate = accumulate});
+  }
+  // The same in floats, w in panels of k rows.
+  void multiply_floats(int64_t m, int64_t k, int64_t n, const float* x, const float* w, float* y, bool accumulate) {
+    k_.gemm({.m = m,
+             .n = n,
+             .k = k,
+             .a = x,
+             .a_row = k,
+             .b = w,
+             .b_panel = k * kPanel,
+             .c = y,
+             .c_row = n,
+             .accumulate = accumulate});
+  }
   // y (m, n) = x (m, k) . w
   void multiply(int64_t m, const float* x, size_t param, float* y, bool accumulate = false) {
     const Param& p = w_.params[param];
-    k_.gemm({.m = m,
-             .n = p.n,
-             .k = p.k,
-             .a = x,
-             .a_row = p.k,
-             .b = w_.of(param),
-             .b_panel = p.k * kPanel,
-             .c = y,
-             .c_row = p.n,
-             .accumulate = accumulate});
+    if (in_pairs()) {
+      multiply_pairs(m, p.k, p.n, x, w_.forward_of(param), y, accumulate);
+    } else {
+      multiply_floats(m, p.k, p.n, x, w_.of(param), y, accumulate);
+    }
   }
   // dx (m, k) = dy (m, n) . w^T
   void multiply_back(int64_t m, const float* dy, size_t param, float* dx, bool accumulate = false) {
     const Param& p = w_.params[param];
-    k_.gemm({.m = m,
-             .n = p.k,
-             .k = p.n,
-             .a = dy,
-             .a_row = p.n,
-             .b = w_.packed_of(param),
-             .b_panel = p.n * kPanel,
-             .c = dx,
-             .c_row = p.k,
-             .accumulate = accumulate});
+    if (in_pairs()) {
+      multiply_pairs(m, p.n, p.k, dy, w_.backward_of(param), dx, accumulate);
+    } else {
+      multiply_floats(m, p.n, p.k, dy, w_.packed_of(param), dx, accumulate);
+    }
+  }
+  // Rows for the gradient of a matrix; x may be null where another matrix keeps it.
+  void keep(PairRows& to, int64_t rows, int64_t pair, int64_t all_pairs, const float* x, int64_t x_columns,
+            const float* dy, int64_t dy_columns) const {
+    if (x != nullptr) {
+      const int64_t row = whole_panels(x_columns);
+      k_.pairs->across(rows, x_columns, x, x_columns, to.x.data() + pair * row, row, kPanel);
+    }
+    k_.pairs->across(rows, dy_columns, dy, dy_columns, to.dy.data() + pair * kPanel, kPanel, all_pairs * kPanel);
   }
 
   void describe_rows() {
@@ -204,15 +234,11 @@ class Pass {
     float* normed = store_.final_normed.data() + chunk_.t0 * width;
     k_.norm(t, width, x, width, w_.of(w_.final_gain), c_.norm_epsilon, normed, width, need(scratch_.wanted_scale, t));
     float* logits = store_.d_logits.data() + chunk_.t0 * c_.vocabulary;
-    k_.gemm({.m = t,
-             .n = c_.vocabulary,
-             .k = width,
-             .a = normed,
-             .a_row = width,
-             .b = w_.packed_of(w_.head),
-             .b_panel = width * kPanel,
-             .c = logits,
-             .c_row = c_.vocabulary});
+    if (in_pairs()) {
+      multiply_pairs(t, width, c_.vocabulary, normed, w_.forward_of(w_.head), logits, false);
+    } else {
+      multiply_floats(t, width, c_.vocabulary, normed, w_.packed_of(w_.head), logits, false);
+    }
     float* losses = need(scratch_.losses, t);
     k_.cross_entropy(t, c_.vocabulary, logits, c_.vocabulary, scratch_.targets.data(), scratch_.weights.data(), losses);
     double total = 0;
@@ -225,16 +251,23 @@ class Pass {
   void backward_head(float* gain) {
     const int64_t t = chunk_.t, width = c_.width;
     float* d_normed = need(scratch_.d_normed, std::max(t, chunk_.r) * width);
-    k_.gemm({.m = t,
-             .n = width,
-             .k = c_.vocabulary,
-             .a = store_.d_logits.data() + chunk_.t0 * c_.vocabulary,
-             .a_row = c_.vocabulary,
-             .b = w_.of(w_.head),
-             .b_k = width,
-             .b_panel = kPanel,
-             .c = d_normed,
-             .c_row = width});
+    const float* d_logits = store_.d_logits.data() + chunk_.t0 * c_.vocabulary;
+    if (in_pairs()) {
+      multiply_pairs(t, c_.vocabulary, width, d_logits, w_.backward_of(w_.head), d_normed, false);
+      keep(store_.head_rows, t, chunk_.t_pair, store_.t_pairs, d_logits, c_.vocabulary,
+           store_.final_normed.data() + chunk_.t0 * width, width);
+    } else {
+      k_.gemm({.m = t,
+               .n = width,
+               .k = c_.vocabulary,
+               .a = d_logits,
+               .a_row = c_.vocabulary,
+               .b = w_.of(w_.head),
+               .b_k = width,
+               .b_panel = kPanel,
+               .c = d_normed,
+               .c_row = width});
+    }
     float* d_wanted = need(scratch_.d_wanted, t * width);
     std::memset(d_wanted, 0, static_cast<size_t>(t * width) * sizeof(float));
     k_.norm_backward(t, width, scratch_.wanted_x.data(), w_.of(w_.final_gain), scratch_.wanted_scale.data(), d_normed,
@@ -260,27 +293,45 @@ class Pass {
     float* dx = scratch_.dx.data();
     float* d_normed = scratch_.d_normed.data();
 
-    copy(kept.d_down.data() + at * width, dx, n * width);
+    if (!in_pairs()) copy(kept.d_down.data() + at * width, dx, n * width);
+    const int64_t pair = last(l) ? chunk_.s_pair : chunk_.r_pair;
+    const int64_t all_pairs = last(l) ? store_.s_pairs : store_.r_pairs;
+    float* hidden = kept.hidden.data() + at * c_.ffn;
     float* d_hidden = need(scratch_.d_hidden, n * c_.ffn);
     multiply_back(n, dx, p.down, d_hidden);
     float* gate_up = kept.gate_up.data() + at * 2 * c_.ffn;
-    k_.swiglu_backward(n, c_.ffn, gate_up, d_hidden, kept.hidden.data() + at * c_.ffn);
+    k_.swiglu_backward(n, c_.ffn, gate_up, d_hidden, hidden);
+    if (in_pairs()) {
+      keep(kept.down_rows, n, pair, all_pairs, hidden, c_.ffn, dx, width);
+      keep(kept.gate_up_rows, n, pair, all_pairs, kept.normed_ffn.data() + at * width, width, gate_up, 2 * c_.ffn);
+    }
     multiply_back(n, gate_up, p.gate_up, d_normed);
     k_.norm_backward(n, width, saved.middle.data(), w_.of(p.ffn_gain), saved.scale_ffn.data(), d_normed, dx,
                      gains + width);
 
-    copy(kept.d_out.data() + at * width, dx, n * width);
+    const float* attention = kept.attention.data() + at * c_.q_width();
+    if (in_pairs()) {
+      keep(kept.out_rows, n, pair, all_pairs, attention, c_.q_width(), dx, width);
+    } else {
+      copy(kept.d_out.data() + at * width, dx, n * width);
+    }
     float* d_attention = need(scratch_.d_attention, n * c_.q_width());
     multiply_back(n, dx, p.out, d_attention);
     float* dq = kept.d_q.data() + at * c_.q_width();
     float* dkv = kept.d_kv.data() + chunk_.r0 * 2 * c_.kv_width();
     each_sequence(l, [&](const AttentionShape& shape, int64_t r, int64_t s) {
       attention_backward(k_, shape, saved.q.data() + s * c_.q_width(), saved.kv.data() + r * 2 * c_.kv_width(),
-                         kept.attention.data() + (at + s) * c_.q_width(), saved.log_sum.data() + s * c_.heads,
+                         attention + s * c_.q_width(), saved.log_sum.data() + s * c_.heads,
                          d_attention + s * c_.q_width(), dq + s * c_.q_width(), dkv + r * 2 * c_.kv_width(),
                          scratch_.attention);
     });
     rotate(l, dq, dkv, true);
+    if (in_pairs()) {
+      keep(kept.kv_rows, chunk_.r, chunk_.r_pair, store_.r_pairs, kept.normed.data() + chunk_.r0 * width, width, dkv,
+           2 * c_.kv_width());
+      keep(kept.q_rows, n, pair, all_pairs, last(l) ? kept.normed_q.data() + at * width : nullptr, width, dq,
+           c_.q_width());
+    }
     multiply_back(chunk_.r, dkv, p.kv, d_normed);
     if (last(l)) {
       float* d_q_normed = need(scratch_.d_q_normed, n * width);
@@ -316,15 +367,31 @@ void backward_chunk(const PassInput& in, const Chunk& chunk, Store& store, Scrat
   Pass(in, chunk, store, scratch).backward(gains);
 }
 
-void Store::need(const LlamaConfig& c, int64_t rows, int64_t s_rows, int64_t targets, bool backward) {
-  r = rows;
-  s = s_rows;
-  t = targets;
+void PairRows::need(int64_t row_pairs, int64_t x_columns, int64_t dy_columns) {
+  x.need(static_cast<size_t>(row_pairs * whole_panels(x_columns)));
+  dy.need(static_cast<size_t>(row_pairs * whole_panels(dy_columns)));
+}
+
+void Store::need_pairs(const LlamaConfig& c) {
+  for (size_t l = 0; l < layers.size(); ++l) {
+    LayerStore& k = layers[l];
+    const bool last = l + 1 == layers.size();
+    const int64_t out = last ? s_pairs : r_pairs;
+    k.q_rows.need(out, last ? c.width : 0, c.q_width());
+    k.kv_rows.need(r_pairs, c.width, 2 * c.kv_width());
+    k.out_rows.need(out, c.q_width(), c.width);
+    k.gate_up_rows.need(out, c.width, 2 * c.ffn);
+    k.down_rows.need(out, c.ffn, c.width);
+  }
+  head_rows.need(t_pairs, c.vocabulary, c.width);
+}
+
+void Store::need(const LlamaConfig& c, bool backward) {
   layers.resize(static_cast<size_t>(c.layers));
   for (int64_t l = 0; l < c.layers; ++l) {
     LayerStore& k = layers[static_cast<size_t>(l)];
     const bool last = l == c.layers - 1;
-    const auto out = static_cast<size_t>(last ? s_rows : rows), all = static_cast<size_t>(rows);
+    const auto out = static_cast<size_t>(last ? s : r), all = static_cast<size_t>(r);
     const auto width = static_cast<size_t>(c.width), ffn = static_cast<size_t>(c.ffn);
     k.normed.need(all * width);
     if (last) k.normed_q.need(out * width);
@@ -338,16 +405,18 @@ void Store::need(const LlamaConfig& c, int64_t rows, int64_t s_rows, int64_t tar
     k.d_out.need(out * width);
     k.d_down.need(out * width);
   }
-  final_normed.need(static_cast<size_t>(targets * c.width));
-  d_logits.need(static_cast<size_t>(targets * c.vocabulary));
-  if (backward) d_embedded.need(static_cast<size_t>(rows * c.width));
+  final_normed.need(static_cast<size_t>(t * c.width));
+  d_logits.need(static_cast<size_t>(t * c.vocabulary));
+  if (backward) d_embedded.need(static_cast<size_t>(r * c.width));
 }
 
 uint64_t Store::bytes() const {
-  uint64_t floats = final_normed.size() + d_logits.size() + d_embedded.size();
+  const auto of = [](const PairRows& rows) { return rows.x.size() + rows.dy.size(); };
+  uint64_t floats = final_normed.size() + d_logits.size() + d_embedded.size() + of(head_rows);
   for (const LayerStore& k : layers) {
     floats += k.normed.size() + k.normed_q.size() + k.attention.size() + k.normed_ffn.size() + k.hidden.size() +
-              k.d_q.size() + k.d_kv.size() + k.d_out.size() + k.gate_up.size() + k.d_down.size();
+              k.d_q.size() + k.d_kv.size() + k.d_out.size() + k.gate_up.size() + k.d_down.size() + of(k.q_rows) +
+              of(k.kv_rows) + of(k.out_rows) + of(k.gate_up_rows) + of(k.down_rows);
   }
   return floats * sizeof(float);
 }

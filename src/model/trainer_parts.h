@@ -10,8 +10,11 @@
 #include "model/trainer.h"
 #include "tensor/buffer.h"
 #include "tensor/kernels.h"
+#include "tensor/pairs.h"
 
 namespace hf::model::training {
+
+using Pairs = tensor::Buffer<uint32_t>;
 
 // A weight within the flat arrays.
 struct Param {
@@ -24,6 +27,9 @@ struct Param {
   int64_t k = 1, n = 0;
   int64_t at = 0, size = 0;  // floats in value, gradient, first, second
   int64_t packed_at = 0;     // floats in packed
+  // Compute::bf16 instead of packed, both in panels: pairs along the inputs for x . w (a table: along n, for logits),
+  // and along the outputs for dy . w^T (a table: along the tokens).
+  int64_t forward_at = 0, backward_at = 0;  // in pairs
   bool decays = false;
 };
 
@@ -32,12 +38,15 @@ struct LayerParams {
 };
 
 struct Weights {
-  explicit Weights(const LlamaConfig& config);
+  Weights(const LlamaConfig& config, Compute compute);
 
   std::vector<Param> params;
   std::vector<LayerParams> layers;
   size_t embedding, head, final_gain;  // head == embedding if tied
-  tensor::Floats value, gradient, first, second, packed;
+  Compute compute;
+  tensor::Floats value, gradient, first, second;
+  tensor::Floats packed;  // Compute::f32
+  Pairs pairs;            // Compute::bf16
 
   // A block of a param: what one task of the optimiser takes. Fixed by the config.
   struct Block {
@@ -51,10 +60,14 @@ struct Weights {
   float* gradient_of(size_t param) { return gradient.data() + params[param].at; }
   const float* packed_of(size_t param) const { return packed.data() + params[param].packed_at; }
   std::pair<int64_t, int64_t> range(const Block& block) const;  // floats: at, count
+  const uint32_t* forward_of(size_t param) const { return pairs.data() + params[param].forward_at; }
+  const uint32_t* backward_of(size_t param) const { return pairs.data() + params[param].backward_at; }
   void pack(const tensor::Kernels& k, const Block& block);
 
  private:
   size_t add(Param::Kind kind, int64_t k, int64_t n, bool decays);
+  void pack_floats(const tensor::Kernels& k, const Block& block);
+  void pack_pairs(const tensor::Kernels& k, const Block& block);
 };
 
 // Whole sequences [first, end) of a batch. Rows are numbered within the batch (row) and within the micro-batch (the
@@ -62,7 +75,17 @@ struct Weights {
 struct Chunk {
   int64_t first = 0, end = 0, row = 0;
   int64_t r0 = 0, r = 0, s0 = 0, s = 0, t0 = 0, t = 0;
+  // Compute::bf16: where the chunk's rows begin in pairs of rows. Each chunk begins a pair, so that what is summed
+  // together depends on the chunk alone.
+  int64_t r_pair = 0, s_pair = 0, t_pair = 0;
   size_t index = 0;  // within the batch
+};
+
+// Compute::bf16: what a matrix's gradient x^T . dy is made of, rows in pairs.
+struct PairRows {
+  Pairs x;   // [row pair][columns, rounded up to 16]
+  Pairs dy;  // [columns / 16][row pair][16]
+  void need(int64_t row_pairs, int64_t x_columns, int64_t dy_columns);
 };
 
 // What a micro-batch keeps from the chunks' passes for the weights' gradients; rows as in Chunk. In the last layer the
@@ -77,6 +100,8 @@ struct LayerStore {
   tensor::Floats d_out;       // (s, C): of out's output
   tensor::Floats gate_up;     // (s, 2F): the values, then their gradient
   tensor::Floats d_down;      // (s, C): of down's output
+  // Compute::bf16, instead of d_out and d_down: the same by matrix. q_rows.x is empty where kv's serves.
+  PairRows q_rows, kv_rows, out_rows, gate_up_rows, down_rows;
 };
 
 struct Store {
@@ -84,8 +109,11 @@ struct Store {
   tensor::Floats final_normed;  // (t, C): input of head
   tensor::Floats d_logits;      // (t, V)
   tensor::Floats d_embedded;    // (r, C)
+  PairRows head_rows;           // Compute::bf16: x is d_logits, dy final_normed
   int64_t r = 0, s = 0, t = 0;
-  void need(const LlamaConfig& config, int64_t rows, int64_t s_rows, int64_t targets, bool backward);
+  int64_t r_pairs = 0, s_pairs = 0, t_pairs = 0;
+  void need(const LlamaConfig& config, bool backward);  // for r, s and t
+  void need_pairs(const LlamaConfig& config);           // for their pairs
   uint64_t bytes() const;
 };
 
@@ -101,7 +129,10 @@ struct Scratch {
   std::vector<int64_t> s_rows, t_rows;  // of the chunk: r of each s; s of each t
   std::vector<float> weights;
   AttentionScratch attention;
+  Pairs operand;  // Compute::bf16: the left operand of a product
 };
+
+constexpr int64_t whole_panels(int64_t columns) { return tensor::panels(columns) * tensor::kPanel; }
 
 struct PassInput {
   const LlamaConfig& config;

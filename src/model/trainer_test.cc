@@ -69,8 +69,9 @@ TensorSource source_of(const Tensors& tensors) {
 const tensor::Kernels& kernels(const char* isa = "") { return **tensor::choose_kernels(isa, os::cpu_info()); }
 
 struct Machine {
-  explicit Machine(const LlamaConfig& config, int threads = 1, const char* isa = "", AdamWSettings settings = {})
-      : pool(threads), trainer(config, settings, kernels(isa), pool, nullptr) {}
+  explicit Machine(const LlamaConfig& config, int threads = 1, const char* isa = "", AdamWSettings settings = {},
+                   Compute compute = Compute::f32)
+      : pool(threads), trainer(config, settings, kernels(isa), pool, nullptr, compute) {}
   tensor::Pool pool;
   LlamaTrainer trainer;
 };
@@ -150,8 +151,42 @@ TEST(Trainer, GradientsAreSlopesOfTheLoss) {
   }
 }
 
-Tensors trained(const LlamaConfig& c, int threads, const char* isa) {
-  Machine m(c, threads, isa);
+double norm_of(const std::vector<float>& values) {
+  double square = 0;
+  for (float v : values) square += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(square);
+}
+
+// bfloat16 rounds each operand by at most 2^-9: the gradient keeps its direction and its length.
+TEST(Trainer, GradientsInBfloat16AreThoseInFloats) {
+  for (bool tied : {true, false}) {
+    const LlamaConfig c = small_config(tied);
+    const Batch batch = make_batch(c, {21, 30, 9, 26, 1, 80, 53}, 2);
+    Tensors gradients[2];
+    double loss[2];
+    for (Compute compute : {Compute::f32, Compute::bf16}) {
+      Machine m(c, 1, "", {}, compute);
+      m.trainer.init(5, 0.3f);
+      const auto at = static_cast<size_t>(compute);
+      loss[at] = m.trainer.step(batch, 0.0f).loss;
+      gradients[at] = tensors_of(m.trainer, true);
+    }
+    EXPECT_NEAR(loss[0], loss[1], 0.02);
+    EXPECT_NE(loss[0], loss[1]);
+    for (const auto& [name, exact] : gradients[0]) {
+      const auto& near = gradients[1].at(name).second;
+      double dot = 0;
+      for (size_t i = 0; i < near.size(); ++i) {
+        dot += static_cast<double>(near[i]) * static_cast<double>(exact.second[i]);
+      }
+      EXPECT_GT(dot / (norm_of(near) * norm_of(exact.second)), 0.999) << name;
+      EXPECT_NEAR(norm_of(near) / norm_of(exact.second), 1, 0.02) << name;
+    }
+  }
+}
+
+Tensors trained(const LlamaConfig& c, int threads, const char* isa, Compute compute) {
+  Machine m(c, threads, isa, {}, compute);
   m.trainer.init(7, 0.1f);
   for (unsigned step = 0; step < 3; ++step) {
     m.trainer.step(make_batch(c, {40, 31, 80, 17, 5, 66, 23, 60, 75, 33, 41, 52}, step), 0.01f);
@@ -161,18 +196,20 @@ Tensors trained(const LlamaConfig& c, int threads, const char* isa) {
 
 TEST(Trainer, TheSameBitsWithAnyThreadsAndKernelSet) {
   const LlamaConfig c = small_config(true);
-  const Tensors want = trained(c, 1, "scalar");
   std::vector<const char*> sets{"scalar"};
   for (const char* isa : {"avx2", "avx512"}) {
     if (tensor::choose_kernels(isa, os::cpu_info()).ok()) sets.push_back(isa);
   }
-  for (const char* isa : sets) {
-    for (int threads : {1, 2, 5}) {
-      const Tensors got = trained(c, threads, isa);
-      for (const auto& [name, tensor] : want) {
-        const auto& other = got.at(name).second;
-        EXPECT_EQ(std::memcmp(other.data(), tensor.second.data(), other.size() * 4), 0)
-            << name << " " << isa << threads;
+  for (Compute compute : {Compute::f32, Compute::bf16}) {
+    const Tensors want = trained(c, 1, "scalar", compute);
+    for (const char* isa : sets) {
+      for (int threads : {1, 2, 5}) {
+        const Tensors got = trained(c, threads, isa, compute);
+        for (const auto& [name, tensor] : want) {
+          const auto& other = got.at(name).second;
+          EXPECT_EQ(std::memcmp(other.data(), tensor.second.data(), other.size() * 4), 0)
+              << name << " " << isa << threads << (compute == Compute::bf16 ? " bf16" : " f32");
+        }
       }
     }
   }
@@ -180,27 +217,29 @@ TEST(Trainer, TheSameBitsWithAnyThreadsAndKernelSet) {
 
 TEST(Trainer, LearnsASmallTask) {
   LlamaConfig c = small_config(true, 4);
-  Machine m(c, 2);
-  m.trainer.init(1, 0.1f);
-  // Each token is the one before plus the first: needs attention to position 0.
-  std::mt19937 random(1);
-  StepResult last;
-  for (int step = 0; step < 300; ++step) {
-    Batch b;
-    for (int s = 0; s < 16; ++s) {
-      const auto add = static_cast<int32_t>(1 + random() % 5);
-      int32_t token = add;
-      for (int i = 0; i < 12; ++i) {
-        b.tokens.push_back(token);
-        token = (token + add) % 37;
-        b.targets.push_back(token);
-        b.weights.push_back(1);
+  for (Compute compute : {Compute::f32, Compute::bf16}) {
+    Machine m(c, 2, "", {}, compute);
+    m.trainer.init(1, 0.1f);
+    // Each token is the one before plus the first: needs attention to position 0.
+    std::mt19937 random(1);
+    StepResult last;
+    for (int step = 0; step < 300; ++step) {
+      Batch b;
+      for (int s = 0; s < 16; ++s) {
+        const auto add = static_cast<int32_t>(1 + random() % 5);
+        int32_t token = add;
+        for (int i = 0; i < 12; ++i) {
+          b.tokens.push_back(token);
+          token = (token + add) % 37;
+          b.targets.push_back(token);
+          b.weights.push_back(1);
+        }
+        b.ends.push_back(static_cast<int64_t>(b.tokens.size()));
       }
-      b.ends.push_back(static_cast<int64_t>(b.tokens.size()));
+      last = m.trainer.step(b, 0.01f);
     }
-    last = m.trainer.step(b, 0.01f);
+    EXPECT_LT(last.loss, 0.05);
   }
-  EXPECT_LT(last.loss, 0.05);
 }
 
 TEST(Llama, ARowDoesNotDependOnItsBatchOrOnHowThePromptIsCut) {

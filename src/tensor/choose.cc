@@ -8,14 +8,17 @@ namespace {
 
 struct Set {
   const Kernels* table;
+  const PairKernels* pairs;
   bool (*runs)(const os::CpuInfo& cpu);
 };
 
-// Slowest first. A set may leave an entry null: then the next slower set's is used.
-constexpr std::array<Set, 3> kSets{{
-    {&kScalarKernels, [](const os::CpuInfo&) { return true; }},
-    {&kAvx2Kernels, [](const os::CpuInfo& cpu) { return cpu.avx2; }},
-    {&kAvx512Kernels, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512; }},
+// Slowest first. A set may leave an entry null: then the next slower set's is used. Two rows may have one name: not
+// every AVX-512 machine multiplies bfloat16.
+constexpr std::array<Set, 4> kSets{{
+    {&kScalarKernels, &kScalarPairs, [](const os::CpuInfo&) { return true; }},
+    {&kAvx2Kernels, &kAvx2Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2; }},
+    {&kAvx512Kernels, &kAvx2Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512; }},
+    {&kAvx512Kernels, &kAvx512Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512 && cpu.avx512_bf16; }},
 }};
 
 template <class Function>
@@ -25,6 +28,7 @@ void fill(Function& to, const Function& from) {
 
 Kernels completed(size_t index) {
   Kernels t = *kSets[index].table;
+  t.pairs = kSets[index].pairs;
   for (size_t i = index; i-- > 0;) {
     const Kernels& slow = *kSets[i].table;
     fill(t.gemm, slow.gemm);
@@ -52,7 +56,7 @@ Kernels completed(size_t index) {
 }  // namespace
 
 Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo& cpu) {
-  static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2)};
+  static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2), completed(3)};
   if (forced.empty()) {
     size_t best = 0;
     for (size_t i = 0; i < kSets.size(); ++i) {
@@ -60,9 +64,13 @@ Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo
     }
     return &tables[best];
   }
-  for (size_t i = 0; i < kSets.size(); ++i) {
+  bool known = false;
+  for (size_t i = kSets.size(); i-- > 0;) {
     if (forced != kSets[i].table->isa) continue;
     if (kSets[i].runs(cpu)) return &tables[i];
+    known = true;
+  }
+  if (known) {
     return fail(Code::unavailable, "instruction set '" + std::string(forced) + "' was asked for; this machine (" +
                                        cpu.model + ") cannot run it");
   }

@@ -45,8 +45,11 @@ struct AdamW {
   float gradient_scale;            // of clipping; 1: none
 };
 
+struct PairKernels;  // tensor/pairs.h
+
 struct Kernels {
   const char* isa;  // "scalar" | "avx2" | "avx512"
+  const PairKernels* pairs;
 
   void (*gemm)(const Gemm& g);
 

@@ -2,11 +2,16 @@
 #pragma once
 
 #include "tensor/kernels.h"
+#include "tensor/pairs.h"
 
 namespace hf::tensor {
 
 extern const Kernels kScalarKernels;  // the specification: plain loops
 extern const Kernels kAvx2Kernels;    // needs AVX2, FMA
 extern const Kernels kAvx512Kernels;  // needs AVX-512 F, BW, VL, DQ
+
+extern const PairKernels kScalarPairs;
+extern const PairKernels kAvx2Pairs;    // needs AVX2, FMA
+extern const PairKernels kAvx512Pairs;  // needs AVX-512 F, BW, VL, DQ, BF16
 
 }  // namespace hf::tensor
