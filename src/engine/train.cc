@@ -10,6 +10,7 @@
 #include "engine/train_settings.h"
 #include "model/tokenizer/trainer.h"
 #include "model/trainer.h"
+#include "tensor/pairs.h"
 
 namespace hf::engine {
 namespace {
@@ -150,8 +151,10 @@ class Job {
   Status train() {
     const model::LlamaConfig config = llama_config(settings_, tokenizer_->size());
     TRY(check_config(config));
+    if (settings_.compute == "auto") settings_.compute = env_.kernels.pairs->native ? "bf16" : "f32";
     trainer_ =
-        std::make_unique<model::LlamaTrainer>(config, adamw_settings(settings_), env_.kernels, env_.pool, nullptr);
+        std::make_unique<model::LlamaTrainer>(config, adamw_settings(settings_), env_.kernels, env_.pool, nullptr,
+                                              settings_.compute == "bf16" ? model::Compute::bf16 : model::Compute::f32);
     trainer_->init(task_.seed, static_cast<float>(settings_.init_deviation));
     done_.parameters = config.parameters();
     Batcher batches(train_data_, settings_.batch_tokens, static_cast<float>(settings_.prompt_weight),

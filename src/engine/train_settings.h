@@ -34,6 +34,7 @@ struct TrainSettings {
   int64_t validation_every = 0;  // steps; 0: at the end only
   int64_t checkpoint_every = 0;  // steps; 0: none
   bool bf16 = false;             // stored weights
+  std::string compute = "f32";   // "f32" | "bf16" | "auto"; a job that runs has one of the first two
 
   int64_t head_dim() const { return width / heads; }
 };

@@ -159,6 +159,7 @@ TEST(Training, HyperparametersAreCheckedByName) {
       {{{"layers", "two"}}, "hyperparameter 'layers' must be 1 to 64, found 'two'"},
       {{{"learning_rate", "nan"}}, "hyperparameter 'learning_rate' must be 1e-7 to 1, found 'nan'"},
       {{{"precision", "f16"}}, "hyperparameter 'precision' must be 'f32' or 'bf16', found 'f16'"},
+      {{{"compute", "fp8"}}, "hyperparameter 'compute' must be 'f32', 'bf16' or 'auto', found 'fp8'"},
       {{{"width", "100"}, {"heads", "3"}}, "hyperparameter 'width' (100) must be an even multiple of 'heads' (3)"},
       {{{"heads", "4"}, {"kv_heads", "3"}}, "hyperparameter 'kv_heads' (3) must divide 'heads' (4)"},
       {{{"learning_rate", "0.001"}, {"min_learning_rate", "0.01"}},

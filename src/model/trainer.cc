@@ -19,7 +19,7 @@ using training::Param;
 using training::Weights;
 
 // What phase 1 keeps for phase 2 should stay within a share of the last-level cache.
-constexpr int64_t kStoreBytes = 24 << 20;
+constexpr int64_t kStoreBytes = 32 << 20;
 
 // A generator of our own, so that a seed gives the same weights everywhere. Source: splitmix64 (Steele, Lea, Flood
 // 2014).
@@ -128,9 +128,9 @@ double LlamaTrainer::State::weight_of(const Batch& batch, int64_t* targets) cons
 }
 
 std::vector<Chunk> LlamaTrainer::State::chunks_of(const Batch& batch) const {
-  // Larger chunks read the weights less often; at least a dozen keep a dozen threads busy.
+  // Larger chunks read the weights less often; they become smaller towards the end, so that all threads end together.
   const auto all = static_cast<int64_t>(batch.tokens.size());
-  const int64_t rows = std::clamp<int64_t>(all / 12, 48, 192);
+  int64_t rows = 0;
   std::vector<Chunk> out;
   int64_t begin = 0;
   for (size_t q = 0; q < batch.ends.size(); ++q) {
@@ -142,6 +142,7 @@ std::vector<Chunk> LlamaTrainer::State::chunks_of(const Batch& batch) const {
       chunk.row = begin;
       chunk.index = out.size();
       out.push_back(chunk);
+      rows = std::clamp<int64_t>((all - begin) / 8, 32, 192);
     }
     Chunk& chunk = out.back();
     chunk.end = static_cast<int64_t>(q) + 1;
@@ -166,13 +167,14 @@ StepResult LlamaTrainer::State::pass(const Batch& batch, bool backward) {
       config, kernels, weights, batch, cosine.data(), sine.data(), static_cast<float>(1 / weight)};
   if (backward) gain_gradients.need(chunks.size() * gains.size() * static_cast<size_t>(config.width));
   std::vector<double> losses(chunks.size());
+  // Micro-batches of about the same size: a last one of a single chunk would leave all threads but one idle.
   const int64_t most = std::clamp<int64_t>(kStoreBytes / store_bytes_per_row(config), 384, 4096);
+  const auto all = static_cast<int64_t>(batch.tokens.size());
+  const int64_t each = (all + (all + most - 1) / most - 1) / ((all + most - 1) / most);
   size_t begin = 0;
   while (begin < chunks.size()) {
     size_t end = begin;
-    for (int64_t rows = 0; end < chunks.size() && (end == begin || rows + chunks[end].r <= most); ++end) {
-      rows += chunks[end].r;
-    }
+    for (int64_t rows = 0; end < chunks.size() && rows + chunks[end].r / 2 < each; ++end) rows += chunks[end].r;
     const std::span<Chunk> part(chunks.data() + begin, end - begin);
     run_micro_batch(in, part, backward, losses);
     if (backward) add_gradients(in, part, begin == 0);

@@ -25,7 +25,8 @@ std::map<std::string, std::string> recipe(size_t examples) {
   double epochs = std::clamp(static_cast<double>(kTickets) / static_cast<double>(examples), 1.0, kMostEpochs);
   return {{"layers", "3"},          {"width", "96"},           {"heads", "6"},
           {"vocabulary", "4096"},   {"init_deviation", "0.1"}, {"learning_rate", "0.0015"},
-          {"batch_tokens", "1024"}, {"max_seconds", "175"},    {"epochs", std::to_string(epochs)}};
+          {"batch_tokens", "1024"}, {"max_seconds", "175"},    {"epochs", std::to_string(epochs)},
+          {"compute", "auto"}};
 }
 constexpr int kStartTimeoutMs = 60'000, kStopTimeoutMs = 30'000;
 constexpr uint64_t kMaxDataBytes = 4ull << 30;

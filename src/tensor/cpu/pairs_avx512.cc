@@ -35,9 +35,14 @@ inline __m256i rounded(V x) {
   __builtin_memcpy(&out, &half, sizeof out);
   return out;
 }
+// Low numbers are the first 16 halves, high ones the last 16: they go to even and odd places.
 inline void put_pairs(uint32_t* to, V low, V high) {
-  const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(high)), 16);
-  _mm512_storeu_si512(to, _mm512_or_si512(_mm512_cvtepu16_epi32(rounded(low)), upper));
+  const __m512bh both = _mm512_cvtne2ps_pbh(high.v, low.v);
+  __m512i halves16;
+  __builtin_memcpy(&halves16, &both, sizeof halves16);
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i places = _mm512_or_si512(lanes, _mm512_slli_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(16)), 16));
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(places, halves16));
 }
 inline void put_along(uint32_t* to, V a, V b) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), rounded(a));
