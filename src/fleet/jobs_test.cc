@@ -230,8 +230,8 @@ TEST(JobsTest, APowerCutInAnyPhaseLeavesAllOfAJobOrNothing) {
     if (testing::Test::HasFailure() || !fired) break;
     ASSERT_LT(call, 20'000u);
   }
-  EXPECT_GT(completed, 5);
-  EXPECT_GT(failed, 5);
+  EXPECT_GT(completed, 1);  // both ends are met: how often depends on where the calls fall
+  EXPECT_GT(failed, 1);
 }
 
 TEST(JobsTest, AFullDiskDoesNotLeaveAJobThatSeemsToRun) {

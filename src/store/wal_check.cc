@@ -79,7 +79,8 @@ class Walk {
     if (!broken_ && !good) broken_ = number_;
     // A frame after a commit was written when that commit was synced.
     if (broken_ && good && after_commit_ && number_ > *broken_) synced_ = true;
-    after_commit_ = get_u32be(f.data() + 4) != 0 && (good || number_ == broken_);
+    // That frame's link to it is the proof: it need not be whole itself (damage may reach over two frames).
+    after_commit_ = get_u32be(f.data() + 4) != 0 && (f.substr(8, 8) == salts_ || number_ == broken_);
     // After a broken frame the chain is taken up from what the frame itself says.
     expected_ = sum_at(f.data() + 16);
     ++number_;
