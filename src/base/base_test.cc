@@ -56,6 +56,13 @@ TEST(Text, Utf8) {
   EXPECT_EQ(incomplete_utf8_tail("a\xe2\x82"), 2u);
   EXPECT_EQ(incomplete_utf8_tail("a\xe2\x82\xac"), 0u);
   EXPECT_EQ(incomplete_utf8_tail("a"), 0u);
+  EXPECT_EQ(clip_utf8("aé€😀", 100), "aé€😀");
+  EXPECT_EQ(clip_utf8("aé€😀", 9), "aé€");  // not within a code point
+  EXPECT_EQ(clip_utf8("\xff"
+                      "a\xe2\x82",
+                      100),
+            "?a??");
+  EXPECT_EQ(clip_utf8("abc", 0), "");
 }
 
 }  // namespace

@@ -197,6 +197,19 @@ size_t incomplete_utf8_tail(std::string_view text) {
   return 0;
 }
 
+std::string clip_utf8(std::string_view text, size_t most) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    size_t n = sequence_length(static_cast<unsigned char>(text[i]));
+    const bool whole = n > 0 && valid_utf8(text.substr(i, n));
+    if (!whole) n = 1;
+    if (out.size() + n > most) break;
+    out += whole ? text.substr(i, n) : "?";
+    i += n;
+  }
+  return out;
+}
+
 std::string iso8601(Micros t) {
   Civil c = civil(t);
   return format("%04d-%02d-%02dT%02d:%02d:%02dZ", static_cast<int>(c.year), c.month, c.day, c.hour, c.minute, c.second);

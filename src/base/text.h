@@ -29,6 +29,9 @@ Result<std::string> form_decode(std::string_view text);
 bool valid_utf8(std::string_view text);  // no surrogates, no overlong forms, at most U+10FFFF
 // How many bytes at the end are the start of a code point that is not complete yet (0 to 3): for streaming.
 size_t incomplete_utf8_tail(std::string_view text);
+// The start of the text as valid UTF-8 of at most `most` bytes: cut between code points, and each byte that belongs to
+// none becomes '?'. For words of others (a worker, a file) that go into our records and answers.
+std::string clip_utf8(std::string_view text, size_t most);
 
 // Times are microseconds since 1970-01-01T00:00:00Z (proleptic Gregorian), years 0001 to 9999.
 using Micros = int64_t;

@@ -1,10 +1,12 @@
 #include "fleet/deployments.h"
 
 #include <boost/json.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <set>
 
+#include "base/text.h"
 #include "fleet/json_fields.h"
 #include "os/thread.h"
 
@@ -14,6 +16,7 @@ namespace {
 
 constexpr const char* kNames = "deployment-name";
 constexpr int64_t kListLimit = 100'000;
+constexpr std::chrono::milliseconds kAgain{500};
 
 store::Record record(std::string_view kind, const std::string& account, const std::string& name, const Deployment& d,
                      std::string body) {
@@ -70,18 +73,22 @@ class DeploymentsImpl final : public Deployments {
 
  private:
   void run() {
-    for (;;) {
+    for (bool again = false;;) {
       bool look;
       std::set<std::string> gone;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || look_ || !gone_.empty(); });
+        const auto due = [this] { return stopping_ || look_ || !gone_.empty(); };
+        if (again)
+          changed_.wait_for(lock, kAgain, due);
+        else
+          changed_.wait(lock, due);
         if (stopping_) return;
-        look = std::exchange(look_, false);
+        look = std::exchange(look_, false) || again;
         gone.swap(gone_);
       }
       for (const std::string& digest : gone) unload_if_unused(digest);
-      if (look) deploy_all();
+      again = look && !deploy_all();
     }
   }
 
@@ -99,8 +106,10 @@ class DeploymentsImpl final : public Deployments {
     if (read.ok() && !used) (void)fleet_.unload(digest);  // a worker that is gone holds nothing
   }
 
-  void deploy_all() {
+  // False: the end of one could not be written because the disk is full. It would seem to be made for ever.
+  bool deploy_all() {
     std::vector<Deployment> waiting;
+    bool written = true;
     // A store that cannot be read now: the next wake() or start looks again.
     (void)db_.read([&](store::Txn& txn) -> Status {
       waiting.clear();
@@ -110,11 +119,13 @@ class DeploymentsImpl final : public Deployments {
       return {};
     });
     for (const Deployment& d : waiting) {
-      if (stopping()) return;
+      if (stopping()) return true;
       auto card = fleet_.load(d.digest);
-      if (!card.ok() && stopping()) return;  // the next start tries again
-      (void)finish(d, card.ok() ? std::string() : card.error().message);
+      if (!card.ok() && stopping()) return true;  // the next start tries again
+      const Status end = finish(d, card.ok() ? std::string() : card.error().message);
+      written = written && (end.ok() || end.error().code != Code::exhausted);
     }
+    return written;
   }
 
   Status finish(const Deployment& waiting, const std::string& failure) {
@@ -122,7 +133,7 @@ class DeploymentsImpl final : public Deployments {
       auto d = TRY(find_deployment(txn, waiting.kind, waiting.account, waiting.id));
       if (!d || d->created != waiting.created) return {};  // deleted meanwhile
       d->state = failure.empty() ? Deployment::State::active : Deployment::State::failed;
-      d->failure = failure.substr(0, 1024);
+      d->failure = clip_utf8(failure, 1024);
       d->updated = clock_.now();
       TRY(store::put_record(txn, record(d->kind, d->account, d->id, *d, to_json(*d))));
       security::Entry entry;

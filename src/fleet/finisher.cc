@@ -1,5 +1,6 @@
 #include "fleet/finisher.h"
 
+#include <exception>
 #include <string>
 
 namespace hf::fleet {
@@ -35,7 +36,11 @@ void Finisher::run() {
       work = std::move(queue_.front());
       queue_.pop_front();
     }
-    work();
+    try {
+      work();
+    } catch (const std::exception&) {
+      // What threw has not answered its request, which then meets its own time limit. The others are answered.
+    }
   }
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kInspectMs = 600'000;
 constexpr int kProbeMs = 60'000;
+constexpr int kReapMs = 10'000;    // how long a killed worker is waited for; one that takes longer is reaped later
 constexpr int kFinishThreads = 4;  // each waits for a commit; the store groups what waits together
 
 // One training: a worker of its own and the thread that reads it.
@@ -138,7 +139,9 @@ Result<rpc::TrainDone> FleetImpl::training_events(TrainRun& run) {
   for (;;) {
     rpc::Frame frame = TRY(receive_within(*run.worker.channel, -1));
     if (frame.type == rpc::Type::progress) {
-      run.sink->progress(TRY(rpc::decode<rpc::TrainProgress>(frame.body)));
+      auto progress = TRY(rpc::decode<rpc::TrainProgress>(frame.body));
+      // A loss that is no number any more: the trainer ends the run itself, and says at which step.
+      if (check_words(progress).ok()) run.sink->progress(progress);
     } else if (is_last(frame.type)) {
       return last_event<rpc::TrainDone>(frame, rpc::Type::trained);
     }
@@ -148,6 +151,7 @@ Result<rpc::TrainDone> FleetImpl::training_events(TrainRun& run) {
 void FleetImpl::read_training(TrainRun& run) {
   auto done = training_events(run);
   run.worker.child->kill(SIGKILL);  // its one task is over; its memory goes now, not at the next training
+  (void)run.worker.child->wait(kReapMs);
   if (done.ok()) {
     run.sink->done(*done);
   } else {

@@ -31,7 +31,7 @@ class Models {
   // A temporary folder to write files into (by name: [A-Za-z0-9._-]+), then seal() names it by its digest.
   class Draft {
    public:
-    virtual ~Draft() = default;  // removes it unless sealed
+    virtual ~Draft() = default;  // removes it unless sealed; while it lives, what it sealed cannot be removed
     virtual Result<std::unique_ptr<os::File>> create(const std::string& file) = 0;
     virtual Status remove(const std::string& file) = 0;  // one that was created and is not wanted after all
     virtual Result<std::string> seal() = 0;  // syncs, hashes; the digest (64 hex). The same content: the same folder
@@ -40,7 +40,7 @@ class Models {
   virtual Result<std::vector<std::string>> files(const std::string& digest) = 0;
   virtual Result<std::unique_ptr<os::File>> open_file(const std::string& digest, const std::string& file) = 0;
   virtual Status verify(const std::string& digest) = 0;  // corrupt: which file
-  virtual Status remove(const std::string& digest) = 0;
+  virtual Status remove(const std::string& digest) = 0;  // conflict: a Draft that sealed it lives
 };
 
 // text() comes on the worker's reader thread and must not block. done() or failed() comes last and once, after the last

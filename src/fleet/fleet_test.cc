@@ -278,6 +278,18 @@ TEST_F(FleetTest, AModelThatEndsItsWorkerAtLoadIsAnErrorAndNoMore) {
   EXPECT_TRUE(generate("say alive")->wait().ok());
 }
 
+// What a worker that parsed a foreign file says goes into records and receipts.
+TEST_F(FleetTest, WordsThatAreNoneAreAnErrorAtOnceAndGoNowhere) {
+  const std::string odd = model("no \xff text");
+  auto card = fleet_->inspect(odd);
+  ASSERT_FALSE(card.ok());
+  EXPECT_THAT(card.error().message, testing::HasSubstr("architecture is no text"));
+  // The serving worker that says so is given up; its load() does not wait for an answer that was thrown away.
+  EXPECT_EQ(fleet_->load(odd).error().code, Code::unavailable);
+  EXPECT_TRUE(generate("say alive")->wait().ok());
+  EXPECT_THAT(fleet_->status().loaded, testing::IsEmpty());
+}
+
 TEST_F(FleetTest, CountsAndProbes) {
   const std::string digest = model("small");
   rpc::Prompt prompt;
@@ -315,6 +327,8 @@ TEST_F(FleetTest, TrainsInAWorkerOfItsOwn) {
   EXPECT_EQ(fleet_->inspect(*digest)->architecture, "trained");
 
   const pid_t serving = fleet_->status().serving_pid;
+  auto nan = run("nan", std::move(*models_->draft()), &id);
+  EXPECT_THAT(nan->wait().error().message, testing::HasSubstr("loss is not a finite number"));
   auto dying = run("die", std::move(*models_->draft()), &id);
   EXPECT_EQ(dying->wait().error().code, Code::unavailable);
   auto waiting = run("wait", std::move(*models_->draft()), &id);

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <set>
@@ -221,7 +222,12 @@ Status JobsImpl::prepare() {
     TRY(site_.fs.remove_tree(options_.scratch + "/" + name));
   std::vector<TrainingJob> jobs;
   TRY(site_.db.read([&](store::Txn& txn) -> Status {
-    jobs = TRY(list(txn, ""));
+    jobs.clear();
+    for (const store::Record& r : TRY(store::list_records(txn, kJobs, "", "", kListLimit))) {
+      // One record that cannot be read must not keep the site from starting. Who asks for that job is told.
+      auto job = TrainingJob::from_json(r.body);
+      if (job.ok()) jobs.push_back(std::move(*job));
+    }
     return {};
   }));
   std::sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) { return a.created() < b.created(); });
@@ -255,7 +261,8 @@ Status JobsImpl::store_job(store::Txn& txn, const TrainingJob& job, const std::s
   entry.decision = "allow";
   entry.reason = "training job of the principal";
   entry.detail = "{\"secondary\":\"" + job.secondary() + "\",\"status\":\"" + job.status() + "\"}";
-  return site_.ledger.append(txn, entry).ok() ? Status() : fail(Code::unavailable, "the ledger takes no entry");
+  (void)TRY(site_.ledger.append(txn, entry));  // its own error: a full disk is tried again by the store
+  return {};
 }
 
 Result<Applied> JobsImpl::apply(const Key& key, const JobEvent& event,
@@ -367,11 +374,23 @@ void JobsImpl::work() {
 }
 
 void JobsImpl::run(const Key& key) {
-  Status result = run_steps(key);
+  Status result;
+  try {
+    result = run_steps(key);
+  } catch (const std::exception& e) {  // of a library, or no memory: the job's end, not the site's
+    result = fail(Code::internal, std::string("an exception in the job: ") + e.what());
+  }
   if (result.ok()) return;
-  // Where the site is stopping, the job says so. What cannot even be written now is found at the next start.
-  const JobEvent::Kind kind = stopping() ? JobEvent::Kind::site_restarted : JobEvent::Kind::failed;
-  (void)apply(key, {.kind = kind, .text = result.error().message});
+  for (;;) {
+    // Where the site is stopping, the job says so. What cannot even be written then is found at the next start.
+    const bool last = stopping();
+    const JobEvent::Kind kind = last ? JobEvent::Kind::site_restarted : JobEvent::Kind::failed;
+    const auto written = apply(key, {.kind = kind, .text = result.error().message});
+    if (written.ok() || written.error().code != Code::exhausted || last) return;
+    // A full disk: the job keeps its place until its end can be written, or it would seem to run for ever.
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(kTickMs), [this] { return stopping_; });
+  }
 }
 
 Status JobsImpl::run_steps(const Key& key) {

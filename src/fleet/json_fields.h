@@ -20,6 +20,7 @@ class JsonFields {
     boost::json::error_code ec;
     boost::json::parse_options options;
     options.max_depth = 64;
+    options.allow_invalid_utf8 = true;  // a record that says something badly is better than one that is lost
     boost::json::value v = boost::json::parse(text, ec, {}, options);
     if (ec || !v.is_object()) return fail(Code::corrupt, std::string(what) + " is not a JSON object");
     return JsonFields(std::move(v.as_object()));

@@ -1,6 +1,8 @@
 // Model folders by digest. Everything goes through os::Fs, so the fakes can lose what was not synced: a folder gets its
 // name only after every file in it, its manifest and its directory are on stable storage.
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "base/bytes.h"
@@ -65,7 +67,7 @@ class ModelsImpl final : public Models {
       : fs_(fs), random_(random), folder_(std::move(folder)) {}
 
   Status prepare() {
-    TRY(fs_.make_dirs(folder_));
+    TRY(fs_.make_dirs_synced(folder_));
     for (const std::string& name : TRY(fs_.list(folder_)))
       if (name.rfind(kDraftPrefix, 0) == 0) TRY(fs_.remove_tree(folder_ + "/" + name));
     return {};
@@ -113,6 +115,8 @@ class ModelsImpl final : public Models {
 
   Status remove(const std::string& digest) override {
     (void)TRY(list(digest));
+    std::lock_guard one(naming_);
+    if (pins_.contains(digest)) return fail(Code::conflict, "model " + digest + " is being registered");
     // Renamed first: a removal that is cut short leaves a draft, which the next start clears, never half a model.
     const std::string gone = folder_ + "/" + kDraftPrefix + hex(random_.bytes(8));
     TRY(fs_.rename(path(digest), gone));
@@ -130,9 +134,21 @@ class ModelsImpl final : public Models {
     return fs_.list(path(digest));
   }
 
+  // A folder that a draft has sealed, or found sealed, stays while the draft lives: between its seal and the
+  // transaction that registers it no record names it, so that a removal of the same content would not see that it is
+  // used.
+  void unpin(const std::string& digest) {
+    std::lock_guard one(naming_);
+    auto at = pins_.find(digest);
+    if (at != pins_.end() && --at->second == 0) pins_.erase(at);
+  }
+
   os::Fs& fs_;
   os::Random& random_;
   const std::string folder_;
+  std::mutex naming_;  // seal, remove and pins
+  std::map<std::string, int> pins_;
+  bool sync_failed_ = false;  // guarded by naming_: no name can be trusted to stay, so none is given until a restart
 };
 
 class DraftImpl final : public Models::Draft {
@@ -141,10 +157,11 @@ class DraftImpl final : public Models::Draft {
   ~DraftImpl() override {
     // What cannot be removed now goes at the next start.
     if (!sealed_) (void)models_.fs_.remove_tree(path_);
+    if (!pinned_.empty()) models_.unpin(pinned_);
   }
 
   Result<std::unique_ptr<os::File>> create(const std::string& file) override {
-    check(!sealed_, "create() on a sealed draft");
+    check(pinned_.empty(), "create() on a sealed draft");
     TRY(check_name(file));
     if (TRY(models_.fs_.list(path_)).size() >= kMaxFiles)
       return fail(Code::too_large, "a model has at most " + std::to_string(kMaxFiles) + " files");
@@ -157,7 +174,7 @@ class DraftImpl final : public Models::Draft {
   }
 
   Result<std::string> seal() override {
-    check(!sealed_, "seal() on a sealed draft");
+    check(pinned_.empty(), "seal() on a sealed draft");
     std::string manifest;
     for (const std::string& name : TRY(models_.fs_.list(path_))) {  // sorted
       auto file = TRY(models_.fs_.open(path_ + "/" + name, os::Open::write));
@@ -167,23 +184,35 @@ class DraftImpl final : public Models::Draft {
     }
     if (manifest.empty()) return fail(Code::invalid, "a model needs at least one file");
     const std::string digest = crypto::sha256_hex(manifest);
-    os::Fs& fs = models_.fs_;
-    if (fs.exists(models_.path(digest))) return digest;  // the destructor drops this copy
-    TRY(fs.write_file_atomic(path_ + "/" + kManifest, manifest));
-    TRY(fs.sync_dir(path_));
-    if (Status named = fs.rename(path_, models_.path(digest)); !named.ok()) {
-      if (fs.exists(models_.path(digest))) return digest;  // another draft with the same content was quicker
-      return named.error();
-    }
-    sealed_ = true;
-    TRY(fs.sync_dir(models_.folder_));
-    return digest;
+    TRY(models_.fs_.write_file_atomic(path_ + "/" + kManifest, manifest));
+    TRY(models_.fs_.sync_dir(path_));
+    return name(digest);
   }
 
  private:
+  Result<std::string> name(const std::string& digest) {
+    os::Fs& fs = models_.fs_;
+    std::lock_guard one(models_.naming_);
+    if (models_.sync_failed_)
+      return fail(Code::unavailable, "models: nothing is named until a restart, because a sync of the folder failed");
+    if (!fs.exists(models_.path(digest))) {  // else the destructor drops this copy
+      TRY(fs.rename(path_, models_.path(digest)));
+      sealed_ = true;
+    }
+    if (Status synced = fs.sync_dir(models_.folder_); !synced.ok()) {
+      // Too many open files or no room is another thing: the next seal syncs again, for this name too.
+      models_.sync_failed_ = synced.error().code != Code::exhausted;
+      return std::move(synced).error();
+    }
+    pinned_ = digest;
+    ++models_.pins_[digest];
+    return digest;
+  }
+
   ModelsImpl& models_;
   const std::string path_;
-  bool sealed_ = false;
+  std::string pinned_;   // the digest, once sealed
+  bool sealed_ = false;  // the folder has its last name
 };
 
 Result<std::unique_ptr<Models::Draft>> ModelsImpl::draft() {

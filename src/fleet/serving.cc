@@ -130,6 +130,9 @@ Status Serving::read_events(rpc::Channel& channel) {
 }
 
 Status Serving::dispatch(rpc::Channel& channel, rpc::Frame frame) {
+  // Before its task is taken off: where the worker's words make no sense, fail_all() tells whoever waits.
+  std::optional<ModelCard> card;
+  if (frame.type == rpc::Type::card) card = TRY(last_event<ModelCard>(frame, rpc::Type::card));
   Task task;
   {
     std::lock_guard lock(mutex_);
@@ -141,8 +144,7 @@ Status Serving::dispatch(rpc::Channel& channel, rpc::Frame frame) {
       tasks_.erase(at);
     }
     // Here, not where the load waits: by then another worker may live, which would not have been given the model.
-    if (!task.loads.empty() && frame.type == rpc::Type::card)
-      loaded_[task.loads] = TRY(rpc::decode<ModelCard>(frame.body));
+    if (!task.loads.empty() && card) loaded_[task.loads] = std::move(*card);
   }
   if (task.reply) {
     if (is_last(frame.type)) task.reply->set(std::move(frame));
@@ -269,7 +271,7 @@ Status Serving::unload(const std::string& digest) {
     if (loaded_.erase(digest) == 0) return {};
   }
   rpc::Frame frame = TRY(call(rpc::Type::unload, rpc::encode(rpc::UnloadTask{digest}), {}, kLoadMs));
-  if (frame.type == rpc::Type::failed) return rpc::to_error(TRY(rpc::decode<rpc::Failed>(frame.body)));
+  if (frame.type == rpc::Type::failed) return worker_error(TRY(rpc::decode<rpc::Failed>(frame.body)));
   return {};
 }
 

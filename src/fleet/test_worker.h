@@ -4,11 +4,13 @@
 //              "die"          "..." and then the process ends
 //              "step N"       N texts "x", each after the pause and the resume that follow the one before
 //              "refuse"       failed
-//   train      hyperparameter "do": "learn" (3 steps, writes the outputs), "wait" (until stop), "die", "refuse"
+//   train      hyperparameter "do": "learn" (3 steps, writes the outputs), "wait" (until stop), "die", "refuse",
+//              "nan" (as learn, and then reports a loss that is no number)
 #pragma once
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -172,6 +174,7 @@ class TestWorker {
     }
     data_digest_ = hex(hasher.finish());
     const std::string what = task->hyperparameters["do"];
+    what_ = what;
     if (what == "refuse") return refuse(frame.id, "train file 1, line 7: expected a JSON object");
     for (int step = 1; step <= 3; ++step) {
       rpc::TrainProgress p;
@@ -201,7 +204,7 @@ class TestWorker {
     }
     done.steps = 3;
     done.tokens = 300;
-    done.loss = 1.5;
+    done.loss = what_ == "nan" ? std::nan("") : 1.5;
     done.validation_loss = 1.75;
     done.tokens_per_second = 1000;
     done.stopped = stopped;
@@ -214,7 +217,7 @@ class TestWorker {
   std::map<uint64_t, Steps> steps_;
   std::vector<std::string> outputs_;
   std::vector<os::Fd> fds_;
-  std::string data_digest_;
+  std::string data_digest_, what_;
 };
 
 // 0 when the site closed the socket.

@@ -74,11 +74,11 @@ std::vector<JobAction> TrainingJob::step(Micros now, const JobEvent& event) {
 
 std::vector<JobAction> TrainingJob::fail(Micros now, const std::string& why) {
   if (status_ == "Stopping") {
-    end(now, "Stopped", out_of_time_ ? "MaxRuntimeExceeded" : "Stopped", "Stopped without artifacts: " + why);
+    end(now, "Stopped", out_of_time_ ? "MaxRuntimeExceeded" : "Stopped",
+        clip_utf8("Stopped without artifacts: " + why, 1024));
     return {};
   }
-  failure_reason_ = why.substr(0, 1024);
-  while (!valid_utf8(failure_reason_)) failure_reason_.pop_back();
+  failure_reason_ = clip_utf8(why, 1024);
   end(now, "Failed", "Failed", failure_reason_);
   return {};
 }

@@ -53,6 +53,23 @@ TEST(TrainingJobTest, RunsToItsEnd) {
   EXPECT_EQ(j.status(), "Completed");
 }
 
+TEST(TrainingJobTest, ReasonsAreTextOfABoundedLength) {
+  const std::string odd = "line 7: found '\xff\xc3' " + std::string(5000, 'x');
+  for (const bool stopping : {false, true}) {
+    TrainingJob j = job();
+    j.step(1, {Kind::slot});
+    j.step(2, {Kind::data_ready});
+    if (stopping) j.step(3, {Kind::stop_requested});
+    j.step(4, {.kind = Kind::failed, .text = odd});
+    EXPECT_TRUE(j.over());
+    EXPECT_LE(j.transitions().back().message.size(), 1024u);
+    EXPECT_TRUE(valid_utf8(j.transitions().back().message));
+    auto back = TrainingJob::from_json(j.to_json());
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_EQ(back->to_json(), j.to_json());
+  }
+}
+
 TEST(TrainingJobTest, StopsAfterWritingWhatWasLearnt) {
   TrainingJob j = job();
   j.step(1, {Kind::slot});

@@ -20,15 +20,31 @@ struct WorkerProcess {
 // Starts one and waits for its hello, at most 30 seconds. unavailable: it did not start, with what is known of why.
 Result<WorkerProcess> start_worker(const FleetOptions& options);
 
-// The next frame. unavailable: the worker ended, or nothing came for timeout_ms (-1: no limit). Frames that come in
-// part are not timed: the writer is our own code, and a dead writer ends the socket.
+// The next frame. unavailable: the worker ended, or nothing came for timeout_ms (-1: no limit). A frame that has begun
+// is timed by the channel.
 Result<rpc::Frame> receive_within(rpc::Channel& channel, int timeout_ms);
+
+// What a worker says becomes records, receipts and answers, and a worker parses foreign files: its words are held
+// against what they may be. unavailable: text that is not UTF-8 or too long, a number that is none, a count below zero.
+Status check_words(const ModelCard& card);
+Status check_words(const Finished& finished);
+Status check_words(const rpc::TrainDone& done);
+Status check_words(const rpc::TrainProgress& progress);
+template <class T>
+Status check_words(const T&) {
+  return {};
+}
+Error worker_error(const rpc::Failed& failed);  // clipped to what an error may say
 
 // A last event as what was asked for: T where the type is `expected`, else the error that the worker gave.
 template <class T>
 Result<T> last_event(const rpc::Frame& frame, rpc::Type expected) {
-  if (frame.type == expected) return rpc::decode<T>(frame.body);
-  if (frame.type == rpc::Type::failed) return rpc::to_error(TRY(rpc::decode<rpc::Failed>(frame.body)));
+  if (frame.type == expected) {
+    T message = TRY(rpc::decode<T>(frame.body));
+    TRY(check_words(message));
+    return message;
+  }
+  if (frame.type == rpc::Type::failed) return worker_error(TRY(rpc::decode<rpc::Failed>(frame.body)));
   return fail(Code::unavailable, "the worker answered out of order");
 }
 

@@ -67,7 +67,8 @@ class FakeFs final : public Fs {
   FakeFs();
   ~FakeFs() override;
 
-  // The n-th counted call from now (1: the next one) fails. Once, or from then on if `lasting`. 0 takes it back.
+  // The n-th counted call from now (1: the next one) fails. Once, or from then on if `lasting` (a lasting enospc or
+  // short_write: those that need room; reading, removing and syncing go on). 0 takes it back.
   void fail_at(uint64_t n, Fault fault, bool lasting = false);
   // As fail_at, counting only sync() and sync_dir().
   void fail_sync_at(uint64_t n, Fault fault);

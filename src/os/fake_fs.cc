@@ -33,6 +33,7 @@ struct NameChange {  // pending in one folder, or two (a rename)
   std::string path, to;
   InodePtr inode;
   std::set<std::string> unsynced_folders;
+  bool doomed = false;  // as Change::doomed
 };
 
 void put(std::string& content, uint64_t offset, std::string_view data) {
@@ -46,6 +47,22 @@ void apply_to(std::string& content, const Change& c) {
   } else {
     put(content, c.offset, c.data);
   }
+}
+
+// What a failed write-back left undone can only turn up where nothing newer has been written back since.
+void supersede(std::vector<Change>& doomed, const Change& newer) {
+  const uint64_t from = newer.offset, to = newer.truncate ? UINT64_MAX : newer.offset + newer.data.size();
+  std::vector<Change> left;
+  for (const Change& d : doomed) {
+    if (d.truncate) continue;
+    const uint64_t end = d.offset + d.data.size();
+    if (d.offset < from) left.push_back({false, d.offset, d.data.substr(0, std::min(end, from) - d.offset), true});
+    if (end > to) {
+      const uint64_t start = std::max(d.offset, to);
+      left.push_back({false, start, d.data.substr(start - d.offset), true});
+    }
+  }
+  doomed = std::move(left);
 }
 
 std::string normal(const std::string& path) {
@@ -118,14 +135,18 @@ struct FakeFs::State {
   uint64_t capacity = UINT64_MAX;
   int64_t ticks = 0;  // file times: each change is one microsecond later
 
-  // Counts the call; the fault that hits it, if any.
-  std::optional<Fault> count(bool is_sync = false) {
+  // Counts the call; the fault that hits it, if any. A disk that stays full still does what needs no room.
+  enum class Needs { room, nothing, sync };
+  std::optional<Fault> count(Needs needs) {
+    const bool is_sync = needs == Needs::sync;
     ++calls;
     if (is_sync) ++syncs;
     if (off) return Fault::power_off;
     const bool hit = (fail_call != 0 && (calls == fail_call || (lasting && calls > fail_call))) ||
                      (is_sync && fail_sync != 0 && syncs == fail_sync);
     if (!hit) return {};
+    const bool full = fault == Fault::enospc || fault == Fault::short_write;
+    if (lasting && full && needs != Needs::room) return {};
     fired = true;
     if (fault == Fault::power_off) off = true;
     return fault;
@@ -158,7 +179,7 @@ struct FakeFs::State {
     auto inode = std::make_shared<Inode>();
     inode->directory = directory;
     inode->modified = ++ticks;
-    change({NameChange::Kind::add, path, {}, inode, {}});
+    change({NameChange::Kind::add, path, {}, inode, {}, false});
     return inode;
   }
 };
@@ -181,7 +202,7 @@ class FakeFile final : public File {
   Result<size_t> read_at(uint64_t offset, std::span<char> out) override {
     std::lock_guard hold(state_->mutex);
     TRY(alive("read"));
-    if (auto f = state_->count())
+    if (auto f = state_->count(FakeFs::State::Needs::nothing))
       return FakeFs::State::error(*f == FakeFs::Fault::power_off ? *f : FakeFs::Fault::eio, "read", path_);
     const std::string& all = inode_->seen;
     if (offset >= all.size()) return size_t{0};
@@ -194,7 +215,7 @@ class FakeFile final : public File {
     std::lock_guard hold(state_->mutex);
     TRY(alive("write"));
     TRY(may_write("write"));
-    auto fault = state_->count();
+    auto fault = state_->count(FakeFs::State::Needs::room);
     if (fault && *fault != FakeFs::Fault::short_write) return FakeFs::State::error(*fault, "write", path_);
     if (fault) data = data.substr(0, data.size() / 2);
     const uint64_t end = offset + data.size(), size = inode_->seen.size();
@@ -207,7 +228,7 @@ class FakeFile final : public File {
   Status sync() override {
     std::lock_guard hold(state_->mutex);
     TRY(alive("sync"));
-    if (auto fault = state_->count(true)) {
+    if (auto fault = state_->count(FakeFs::State::Needs::sync)) {
       if (*fault != FakeFs::Fault::power_off) {
         for (auto& c : inode_->pending) c.doomed = true;
       }
@@ -218,6 +239,7 @@ class FakeFile final : public File {
       if (c.doomed) {
         doomed.push_back(std::move(c));
       } else {
+        supersede(doomed, c);
         apply_to(inode_->durable, c);
       }
     }
@@ -235,7 +257,7 @@ class FakeFile final : public File {
     std::lock_guard hold(state_->mutex);
     TRY(alive("truncate"));
     TRY(may_write("truncate"));
-    if (auto f = state_->count()) return FakeFs::State::error(*f, "truncate", path_);
+    if (auto f = state_->count(FakeFs::State::Needs::room)) return FakeFs::State::error(*f, "truncate", path_);
     const uint64_t old = inode_->seen.size();
     if (size > old && state_->used() + (size - old) > state_->capacity) return errno_error(ENOSPC, "truncate", path_);
     add({true, size, {}, false});
@@ -395,8 +417,9 @@ Result<std::unique_ptr<File>> FakeFs::open(const std::string& raw, Open how, int
   const std::string path = normal(raw);
   std::lock_guard hold(state_->mutex);
   State& s = *state_;
-  if (auto f = s.count()) return State::error(*f, "open", path);
   auto it = s.names.find(path);
+  if (auto f = s.count(it == s.names.end() ? State::Needs::room : State::Needs::nothing))
+    return State::error(*f, "open", path);
   const bool writable = how != Open::read;
   InodePtr inode;
   if (it != s.names.end()) {
@@ -421,7 +444,7 @@ Status FakeFs::make_dirs(const std::string& raw, int /*mode*/) {
     const std::string part = path.substr(0, slash);
     if (!is_root(part) && !s.is_directory(part)) {
       if (s.names.count(part)) return errno_error(ENOTDIR, "make folder", part);
-      if (auto f = s.count()) return State::error(*f, "make folder", part);
+      if (auto f = s.count(State::Needs::room)) return State::error(*f, "make folder", part);
       if (s.read_only) return errno_error(EROFS, "make folder", part);
       s.add(part, true);
     }
@@ -433,7 +456,7 @@ Status FakeFs::remove(const std::string& raw) {
   const std::string path = normal(raw);
   std::lock_guard hold(state_->mutex);
   State& s = *state_;
-  if (auto f = s.count()) return State::error(*f, "remove", path);
+  if (auto f = s.count(State::Needs::nothing)) return State::error(*f, "remove", path);
   auto it = s.names.find(path);
   if (it == s.names.end()) return errno_error(ENOENT, "remove", path);
   if (s.read_only) return errno_error(EROFS, "remove", path);
@@ -441,7 +464,7 @@ Status FakeFs::remove(const std::string& raw) {
   if (it->second->directory && next != s.names.end() && inside(next->first, path)) {
     return errno_error(ENOTEMPTY, "remove", path);
   }
-  s.change({NameChange::Kind::remove, path, {}, it->second, {}});
+  s.change({NameChange::Kind::remove, path, {}, it->second, {}, false});
   return {};
 }
 
@@ -449,7 +472,7 @@ Status FakeFs::rename(const std::string& raw_from, const std::string& raw_to) {
   const std::string from = normal(raw_from), to = normal(raw_to);
   std::lock_guard hold(state_->mutex);
   State& s = *state_;
-  if (auto f = s.count()) return State::error(*f, "rename", from);
+  if (auto f = s.count(State::Needs::room)) return State::error(*f, "rename", from);
   auto it = s.names.find(from);
   if (it == s.names.end()) return errno_error(ENOENT, "rename", from);
   if (!s.is_directory(folder_of(to))) return errno_error(ENOENT, "rename", to);
@@ -465,7 +488,7 @@ Status FakeFs::rename(const std::string& raw_from, const std::string& raw_to) {
       return errno_error(ENOTEMPTY, "rename", to);
     }
   }
-  s.change({NameChange::Kind::rename, from, to, it->second, {}});
+  s.change({NameChange::Kind::rename, from, to, it->second, {}, false});
   return {};
 }
 
@@ -473,7 +496,7 @@ Result<std::vector<std::string>> FakeFs::list(const std::string& raw) {
   const std::string path = normal(raw);
   std::lock_guard hold(state_->mutex);
   State& s = *state_;
-  if (auto f = s.count()) return State::error(Fault::eio, "list", path);
+  if (auto f = s.count(State::Needs::nothing)) return State::error(Fault::eio, "list", path);
   if (!s.is_directory(path)) return errno_error(s.names.count(path) ? ENOTDIR : ENOENT, "list", path);
   std::vector<std::string> names;
   for (const auto& [name, inode] : s.names) {
@@ -499,11 +522,15 @@ Status FakeFs::sync_dir(const std::string& raw) {
   const std::string path = normal(raw);
   std::lock_guard hold(state_->mutex);
   State& s = *state_;
-  if (auto f = s.count(true)) return State::error(*f, "sync folder", path);
+  if (auto f = s.count(State::Needs::sync)) {
+    for (auto& c : s.name_changes)
+      c.doomed = c.doomed || (*f != Fault::power_off && c.unsynced_folders.count(path) > 0);
+    return State::error(*f, "sync folder", path);
+  }
   if (!s.is_directory(path)) return errno_error(ENOENT, "sync folder", path);
   std::vector<NameChange> left;
   for (auto& c : s.name_changes) {
-    c.unsynced_folders.erase(path);
+    if (!c.doomed) c.unsynced_folders.erase(path);
     if (c.unsynced_folders.empty()) {
       apply_to(s.durable_names, c);
     } else {

@@ -104,6 +104,14 @@ Status Fs::write_file_atomic(const std::string& path, std::string_view data, int
   return sync_dir(parent_of(path));
 }
 
+Status Fs::make_dirs_synced(const std::string& path, int mode) {
+  std::vector<std::string> parents{parent_of(path)};  // innermost first
+  while (!exists(parents.back()) && parents.size() < kMaxTreeDepth) parents.push_back(parent_of(parents.back()));
+  TRY(make_dirs(path, mode));
+  for (auto parent = parents.rbegin(); parent != parents.rend(); ++parent) TRY(sync_dir(*parent));
+  return {};
+}
+
 bool Fs::exists(const std::string& path) { return stat(path).ok(); }
 
 Status Fs::remove_tree(const std::string& path) { return remove_tree_at(*this, path, 0); }

@@ -61,6 +61,9 @@ class Fs {
   Result<std::string> read_file(const std::string& path, uint64_t limit);
   // Temporary file, sync, rename, sync_dir: after a crash the old or the new content, whole.
   Status write_file_atomic(const std::string& path, std::string_view data, int mode = 0600);
+  // make_dirs, and the names are on stable storage: the parent of each folder that was missing is synced, and that of
+  // `path` always (whoever made it may have been cut off before).
+  Status make_dirs_synced(const std::string& path, int mode = 0700);
   bool exists(const std::string& path);
   Status remove_tree(const std::string& path);
 };

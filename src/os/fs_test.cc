@@ -149,6 +149,49 @@ TEST(FakeFs, ANameNeedsItsFolderSynced) {
   EXPECT_GT(kept, 0);
 }
 
+TEST(FakeFs, WhatASyncLostDoesNotComeBackOverWhatWasWrittenSince) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    FakeFs fs;
+    auto file = fs.open("/f", Open::create);
+    ASSERT_TRUE(fs.sync_dir("/").ok());
+    ASSERT_TRUE((*file)->write_at(0, std::string(3000, 'a')).ok());
+    fs.fail_sync_at(1, FakeFs::Fault::eio);
+    EXPECT_FALSE((*file)->sync().ok());
+    ASSERT_TRUE((*file)->write_at(1000, std::string(1000, 'b')).ok());
+    ASSERT_TRUE((*file)->sync().ok());
+    fs.crash(seed);
+    const std::string after = content(fs, "/f");
+    ASSERT_GE(after.size(), 2000u);
+    EXPECT_EQ(after.substr(1000, 1000), std::string(1000, 'b')) << seed;
+  }
+}
+
+TEST(FakeFs, ANameWhoseSyncFailedIsNotSavedByALaterOne) {
+  int lost = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    FakeFs fs;
+    ASSERT_TRUE(fs.open("/f", Open::create).ok());
+    fs.fail_sync_at(1, FakeFs::Fault::eio);
+    EXPECT_FALSE(fs.sync_dir("/").ok());
+    EXPECT_TRUE(fs.sync_dir("/").ok());  // a lie, as the kernel's
+    fs.crash(seed);
+    lost += !fs.exists("/f");
+  }
+  EXPECT_GT(lost, 0);
+}
+
+TEST(FakeFs, MakeDirsSyncedSurvivesEveryPowerCut) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    FakeFs fs;
+    ASSERT_TRUE(fs.make_dirs("/a/b").ok());  // by somebody who was cut off
+    ASSERT_TRUE(fs.sync_dir("/").ok());
+    ASSERT_TRUE(fs.make_dirs_synced("/a/b").ok());
+    ASSERT_TRUE(fs.make_dirs_synced("/x/y/z").ok());
+    fs.crash(seed);
+    EXPECT_TRUE(fs.exists("/a/b") && fs.exists("/x/y/z")) << seed;
+  }
+}
+
 TEST(FakeFs, AtomicWriteShowsTheOldOrTheNewAtEveryPowerCut) {
   const std::string before(3000, 'o'), after(5000, 'n');
   for (uint64_t call = 1;; ++call) {

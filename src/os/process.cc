@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 
+#include "os/clock.h"
 #include "os/errors.h"
 #include "os/thread.h"
 
@@ -63,19 +64,29 @@ struct Report {
   int step, number;
 };
 
+// Between clone and exec the kernel is called directly where the C library's function may be wrapped (sanitizers): the
+// wrapper's locks may be held by a thread that does not exist in the child.
+namespace raw {
+int open(const char* path, int flags) { return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, 0)); }
+int close(int fd) { return static_cast<int>(syscall(SYS_close, fd)); }
+ssize_t write(int fd, const void* data, size_t n) { return syscall(SYS_write, fd, data, n); }
+int dup(int from, int to) { return static_cast<int>(syscall(SYS_dup3, from, to, 0)); }  // from is never to
+int control(int fd, int command, long argument) { return static_cast<int>(syscall(SYS_fcntl, fd, command, argument)); }
+}  // namespace raw
+
 [[noreturn]] void child_fail(int status, int step) {
   Report report{step, errno};
-  ssize_t ignored = write(status, &report, sizeof report);
+  ssize_t ignored = raw::write(status, &report, sizeof report);
   (void)ignored;
   _exit(127);
 }
 
 bool child_write(const char* path, const char* text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  int fd = raw::open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  const size_t n = strlen(text);
-  const bool ok = write(fd, text, n) == static_cast<ssize_t>(n);
-  close(fd);
+  const auto n = static_cast<ssize_t>(strlen(text));
+  const bool ok = raw::write(fd, text, strlen(text)) == n;
+  raw::close(fd);
   return ok;
 }
 
@@ -90,14 +101,15 @@ void child_signals() {
 
 [[noreturn]] void run_child(Plan& plan, int status) {
   child_signals();
-  status = fcntl(status, F_DUPFD_CLOEXEC, plan.first_free);
-  if (status < 0) _exit(127);
+  const int moved = raw::control(status, F_DUPFD_CLOEXEC, plan.first_free);
+  if (moved < 0) child_fail(status, at_descriptors);
+  status = moved;
   if (plan.die_with_parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) child_fail(status, at_parent);
     // The parent may have ended before the line above. It alone holds the other end of the pipe: then this write
     // brings SIGPIPE.
     Report alive{0, 0};
-    if (write(status, &alive, sizeof alive) != sizeof alive) _exit(127);
+    if (raw::write(status, &alive, sizeof alive) != sizeof alive) _exit(127);
   }
   if (plan.user_namespace) {
     // One user, the same inside and outside. The kernel wants setgroups off before an unprivileged gid_map.
@@ -109,25 +121,25 @@ void child_signals() {
   if (plan.new_session && setsid() < 0) child_fail(status, at_session);
   // First all to numbers above every target, then down: no copy can overwrite one that is still to be copied.
   for (size_t i = 0; i < plan.descriptors.size(); ++i) {
-    plan.moved[i] = fcntl(plan.descriptors[i].first, F_DUPFD_CLOEXEC, plan.first_free);
+    plan.moved[i] = raw::control(plan.descriptors[i].first, F_DUPFD_CLOEXEC, plan.first_free);
     if (plan.moved[i] < 0) child_fail(status, at_descriptors);
   }
   if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) child_fail(status, at_close);
   bool taken[3] = {false, false, false};
   for (size_t i = 0; i < plan.descriptors.size(); ++i) {
     const int target = plan.descriptors[i].second;
-    if (dup2(plan.moved[i], target) < 0) child_fail(status, at_descriptors);
+    if (raw::dup(plan.moved[i], target) < 0) child_fail(status, at_descriptors);
     if (target < 3) taken[target] = true;
   }
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  int null = raw::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) child_fail(status, at_descriptors);
   for (int n = 0; n < 3; ++n) {
-    if (!taken[n] && null != n && dup2(null, n) < 0) child_fail(status, at_descriptors);
-    if (!taken[n] && null == n && fcntl(n, F_SETFD, 0) != 0) child_fail(status, at_descriptors);
+    if (!taken[n] && null != n && raw::dup(null, n) < 0) child_fail(status, at_descriptors);
+    if (!taken[n] && null == n && raw::control(n, F_SETFD, 0) != 0) child_fail(status, at_descriptors);
   }
   for (int n = 1; n < 3 && plan.append_outputs; ++n) {
-    const int flags = fcntl(n, F_GETFL);
-    if (flags < 0 || fcntl(n, F_SETFL, flags | O_APPEND) != 0) child_fail(status, at_descriptors);
+    const int flags = raw::control(n, F_GETFL, 0);
+    if (flags < 0 || raw::control(n, F_SETFL, flags | O_APPEND) != 0) child_fail(status, at_descriptors);
   }
   execve(plan.program, plan.argv.data(), plan.envp.data());
   child_fail(status, at_exec);
@@ -178,7 +190,7 @@ Result<Started> start_once(Plan& plan, unsigned long flags) {
   int pidfd = -1;
   started.pid = clone_process(flags, &pidfd);
   if (started.pid == 0) {
-    close(reading.get());
+    raw::close(reading.get());
     run_child(plan, writing.get());
   }
   const int number = errno;
@@ -260,10 +272,11 @@ class RealChild final : public Child {
       if (status_) return *status_;
     }
     pollfd p{started_.pidfd.get(), POLLIN, 0};
-    int n = 0;
-    do {
-      n = poll(&p, 1, timeout_ms);
-    } while (n < 0 && errno == EINTR && timeout_ms < 0);
+    const int64_t until_us = real_clock().monotonic_us() + int64_t{timeout_ms} * 1000;
+    for (int left_ms = timeout_ms; poll(&p, 1, left_ms) < 0 && errno == EINTR;) {
+      if (timeout_ms >= 0)
+        left_ms = static_cast<int>(std::max<int64_t>(0, (until_us - real_clock().monotonic_us() + 999) / 1000));
+    }
     std::lock_guard hold(mutex_);
     if (status_) return *status_;
     int status = 0;

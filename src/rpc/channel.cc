@@ -1,5 +1,6 @@
 #include "rpc/channel.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -7,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "os/clock.h"
 
 namespace hf::rpc {
 namespace {
@@ -45,14 +48,27 @@ void take_descriptors(msghdr& message, std::vector<os::Fd>& out) {
   }
 }
 
+// Until bytes or the end are there; until_us: by the monotonic clock, 0: no limit.
+Status wait_readable(int socket, int64_t until_us) {
+  int wait_ms = -1;
+  if (until_us > 0) {
+    const int64_t left_us = until_us - os::real_clock().monotonic_us();
+    if (left_us <= 0) return fail(Code::unavailable, "rpc receive: the peer stalled within a frame");
+    wait_ms = static_cast<int>(std::min<int64_t>(left_us / 1000 + 1, 1 << 30));
+  }
+  pollfd p{socket, POLLIN, 0};
+  if (::poll(&p, 1, wait_ms) < 0 && errno != EINTR) return socket_error("rpc receive");
+  return {};
+}
+
 struct Control {
   alignas(cmsghdr) char bytes[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
 };
 
 }  // namespace
 
-Channel::Channel(os::Fd socket, int send_timeout_ms) : socket_(std::move(socket)) {
-  const timeval limit{send_timeout_ms / 1000, (send_timeout_ms % 1000) * 1000};
+Channel::Channel(os::Fd socket, int timeout_ms) : socket_(std::move(socket)), timeout_ms_(timeout_ms) {
+  const timeval limit{timeout_ms / 1000, (timeout_ms % 1000) * 1000};
   // Where the option cannot be set there is no limit on a send, which is no reason not to work.
   (void)setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
@@ -88,9 +104,16 @@ Status Channel::send(Type type, uint64_t id, std::string_view body, const std::v
   std::lock_guard lock(sending_);
   if (broken_) return fail(Code::unavailable, "rpc send: the channel is closed");
   size_t left = kHeader + body.size();
+  // The socket's own limit starts again with every byte that is taken: a peer that takes a few at a time meets this
+  // one.
+  const int64_t until_us = deadline();
   while (left > 0) {
-    const ssize_t n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    ssize_t n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
+    if (n >= 0 && static_cast<size_t>(n) < left && until_us > 0 && os::real_clock().monotonic_us() > until_us) {
+      errno = EAGAIN;
+      n = -1;
+    }
     if (n < 0) {
       const Error error = socket_error("rpc send");
       broken_ = true;
@@ -111,11 +134,19 @@ Status Channel::send(Type type, uint64_t id, std::string_view body, const std::v
   return {};
 }
 
-Status Channel::read_exact(char* out, size_t n) {
+int64_t Channel::deadline() const {
+  return timeout_ms_ > 0 ? os::real_clock().monotonic_us() + int64_t{timeout_ms_} * 1000 : 0;
+}
+
+Status Channel::read_exact(char* out, size_t n, int64_t until_us) {
   while (n > 0) {
     // Without room for control data: descriptors that come where none belong are closed by the kernel.
-    const ssize_t got = recv(socket_.get(), out, n, 0);
+    const ssize_t got = recv(socket_.get(), out, n, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      TRY(wait_readable(socket_.get(), until_us));
+      continue;
+    }
     if (got < 0) return socket_error("rpc receive");
     if (got == 0) return fail(Code::unavailable, "rpc receive: the peer ended within a frame");
     out += got;
@@ -141,7 +172,8 @@ Result<std::optional<Frame>> Channel::receive_frame() {
   if (got == 0) return std::optional<Frame>();
   Frame frame;
   take_descriptors(message, frame.descriptors);
-  TRY(read_exact(header + got, kHeader - static_cast<size_t>(got)));
+  const int64_t until_us = deadline();
+  TRY(read_exact(header + got, kHeader - static_cast<size_t>(got), until_us));
 
   const size_t length = get_le(header, 4);
   if (length < kAfterLength || length > kMaxFrame)
@@ -159,7 +191,7 @@ Result<std::optional<Frame>> Channel::receive_frame() {
     const size_t step = std::min(left, kReadStep);
     const size_t at = frame.body.size();
     frame.body.resize(at + step);
-    TRY(read_exact(frame.body.data() + at, step));
+    TRY(read_exact(frame.body.data() + at, step, until_us));
     left -= step;
   }
   return std::optional<Frame>(std::move(frame));

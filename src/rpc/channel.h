@@ -24,9 +24,10 @@ struct Frame {
 
 class Channel {
  public:
-  // Owns the socket. A peer that takes nothing for send_timeout_ms makes send() fail (and the channel is then closed:
-  // half a frame may have gone out). 0: no limit.
-  explicit Channel(os::Fd socket, int send_timeout_ms = 60'000);
+  // Owns the socket. A peer that takes nothing for timeout_ms makes send() fail (and the channel is then closed: half a
+  // frame may have gone out), and one that has begun a frame and does not end it within timeout_ms makes receive()
+  // fail: nobody can hold a reader with half a frame. 0: no limit.
+  explicit Channel(os::Fd socket, int timeout_ms = 60'000);
   Channel(Channel&&) = delete;
 
   // The descriptors stay the caller's: the peer gets copies. unavailable: the peer is gone, or the channel is closed;
@@ -38,7 +39,8 @@ class Channel {
   }
 
   // Blocks for the next frame. Nothing: the peer closed at the end of a frame, or close() was called here.
-  // invalid: not a frame (limits, type, number of descriptors); unavailable: ended within a frame, or a socket error.
+  // invalid: not a frame (limits, type, number of descriptors); unavailable: ended or stalled within a frame, or a
+  // socket error.
   // After an error the connection is of no use: it is closed.
   Result<std::optional<Frame>> receive();
 
@@ -48,9 +50,11 @@ class Channel {
 
  private:
   Result<std::optional<Frame>> receive_frame();
-  Status read_exact(char* out, size_t n);
+  int64_t deadline() const;  // of a frame that begins now; 0: none
+  Status read_exact(char* out, size_t n, int64_t until_us);
 
   os::Fd socket_;
+  const int timeout_ms_;
   std::mutex sending_;   // one frame at a time
   bool broken_ = false;  // guarded by sending_
 };

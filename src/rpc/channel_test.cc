@@ -191,6 +191,21 @@ TEST(Channel, APeerThatDoesNotReadIsGivenUp) {
   EXPECT_EQ(channel.send(Type::text, 1, std::string(size_t{8} << 20, 'x')).error().code, Code::unavailable);
 }
 
+TEST(Channel, APeerThatStallsWithinAFrameIsGivenUp) {
+  const std::string whole = header(15, 48, 1, 0) + "hello";
+  for (const size_t n : {size_t{1}, size_t{13}, size_t{14}, size_t{18}}) {
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    os::Fd other(ends[1]);
+    Channel channel{os::Fd(ends[0]), 10};
+    ASSERT_EQ(::write(other.get(), whole.data(), n), static_cast<ssize_t>(n));
+    auto frame = channel.receive();  // hangs without a limit
+    ASSERT_FALSE(frame.ok()) << n;
+    EXPECT_EQ(frame.error().code, Code::unavailable);
+    EXPECT_NE(frame.error().message.find("stalled"), std::string::npos) << frame.error().message;
+  }
+}
+
 TEST(Channel, CloseEndsABlockedReceive) {
   Pair pair;
   std::thread closer([&] { pair.channel->close(); });

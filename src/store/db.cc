@@ -12,6 +12,7 @@
 #include "store/connection.h"
 #include "store/schema.h"
 #include "store/vfs.h"
+#include "store/wal_check.h"
 
 namespace hf::store {
 namespace {
@@ -141,6 +142,7 @@ class SqliteDb final : public Db {
   }
 
   Status start() {
+    TRY(check_wal(vfs_.fs(), path_));
     auto connection = TRY(Connection::open(vfs_, path_, true));
     TRY(migrate(*connection));
     TRY(connection->run("PRAGMA wal_checkpoint(PASSIVE)"));

@@ -49,9 +49,10 @@ Status ObjectWriter::seal() {
   footer += size;
   put_u32be(footer, footer_sum(id_, sums_, size));
   footer += kMagic;
-  TRY(file_->write_at(size_, footer));
-  return file_->sync();
+  return file_->write_at(size_, footer);
 }
+
+Status ObjectWriter::sync() { return file_->sync(); }
 
 Result<std::unique_ptr<ObjectFile>> ObjectFile::open(os::Fs& fs, const std::string& path, const std::string& id,
                                                      uint64_t size) {

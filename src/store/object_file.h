@@ -15,7 +15,8 @@ class ObjectWriter {
  public:
   ObjectWriter(std::unique_ptr<os::File> file, std::string id) : file_(std::move(file)), id_(std::move(id)) {}
   Status write(std::string_view data);
-  Status seal();  // the footer, and sync; once
+  Status seal();  // the footer; once
+  Status sync();  // then the bytes are on stable storage
   uint64_t size() const { return size_; }
   const std::string& md5() const { return md5_; }
 

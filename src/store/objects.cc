@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/json.hpp>
+#include <mutex>
 #include <set>
 
 #include "base/bytes.h"
@@ -18,7 +19,8 @@ constexpr int64_t kCollectBatch = 1000;         // files a transaction of collec
 constexpr uint64_t kCollectDue = 64;            // see collect_due(): so many files,
 constexpr uint64_t kCollectBytes = 16 << 20;    // or so many bytes
 constexpr uint64_t kSpaceCheckBytes = 8 << 20;  // how much is written between two looks at the free space
-constexpr int kOpenTries = 8;                   // a reader that meets a replaced object looks again
+constexpr const char *kStoreKind = "object-store", *kStoreName = "folder";  // a record: see know_the_folder()
+constexpr int kOpenTries = 8;  // a reader that meets a replaced object looks again
 
 std::string to_json(const std::map<std::string, std::string>& m) {
   json::object o;
@@ -125,6 +127,7 @@ class Store final : public Objects {
     TRY(fs_.sync_dir(folder_));
     size_t slash = folder_.find_last_of('/');
     TRY(fs_.sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : folder_.substr(0, slash)));
+    TRY(know_the_folder());
     collect();
     for (int i = 0; i < 256; ++i) TRY(remove_orphans(hex(std::string(1, static_cast<char>(i)))));
     return {};
@@ -172,6 +175,7 @@ class Store final : public Objects {
   }
 
   Result<std::unique_ptr<Upload>> upload() override {
+    TRY(may_write());
     std::string id = hex(random_.bytes(16));
     auto file = TRY(fs_.open(path_of(id), os::Open::create_new));
     return std::make_unique<FileUpload>(*this, std::move(id), std::move(file));
@@ -313,6 +317,19 @@ class Store final : public Objects {
     return fail(Code::exhausted, "the disk is full: " + human_bytes(free) + " are free, and " + human_bytes(reserved_) +
                                      " are kept for metadata");
   }
+  // As the Db: what the kernel says after a failed sync is not to be trusted, of a folder least of all (other objects'
+  // names lie in the same blocks). A full disk is another thing: the file is given up, and the next one is new.
+  Error sync_failed(const Error& error) {
+    if (error.code == Code::exhausted) return error;
+    std::lock_guard hold(failure_mutex_);
+    if (!failure_) failure_ = error.message;
+    return error;
+  }
+  Status may_write() {
+    std::lock_guard hold(failure_mutex_);
+    if (!failure_) return {};
+    return fail(Code::unavailable, "objects: nothing is written until a restart, because a sync failed: " + *failure_);
+  }
   Status sync_name(const std::string& id) { return fs_.sync_dir(folder_ + "/" + id.substr(0, 2)); }
   void drop(const std::string& id, bool maybe_named) {
     if (maybe_named) {
@@ -353,6 +370,36 @@ class Store final : public Objects {
     return true;
   }
 
+  // Files that no row names are removed at each start. So metadata that were lost, or that belong to another folder,
+  // must not be taken for a store without objects: the first start on an empty folder leaves a record, and a folder
+  // with files is only taken with that record (or a row: stores that were made before there was one).
+  Status know_the_folder() {
+    bool known = false;
+    TRY(db_.read([&](Txn& txn) -> Status {
+      known = TRY(get_record(txn, kStoreKind, "", kStoreName)).has_value();
+      return {};
+    }));
+    if (known) return {};
+    TRY(db_.read([&](Txn& txn) -> Status {
+      for (const char* sql :
+           {"SELECT 1 FROM objects LIMIT 1", "SELECT 1 FROM buckets LIMIT 1", "SELECT 1 FROM removed LIMIT 1"}) {
+        auto q = TRY(txn.query(sql));
+        known = TRY(q.step()) || known;
+      }
+      return {};
+    }));
+    size_t files = 0;
+    for (int i = 0; i < 256 && !known; ++i)
+      files += TRY(fs_.list(folder_ + "/" + hex(std::string(1, static_cast<char>(i))))).size();
+    if (files > 0) {
+      return fail(Code::corrupt, folder_ + ": holds " + std::to_string(files) +
+                                     " object files, and the metadata know of no bucket and no object: they were lost, "
+                                     "or are another site's. Put them back, or move the folder away");
+    }
+    const Micros now = clock_.now();
+    return db_.write([&](Txn& txn) { return put_record(txn, {kStoreKind, "", kStoreName, now, now, "{}"}); });
+  }
+
   Status remove_orphans(const std::string& part) {
     auto names = TRY(fs_.list(folder_ + "/" + part));
     if (names.empty()) return {};
@@ -375,6 +422,8 @@ class Store final : public Objects {
   Db& db_;
   std::string folder_;
   uint64_t reserved_;
+  std::mutex failure_mutex_;
+  std::optional<std::string> failure_;  // of a sync
   // Files to delete and their bytes, about: what transactions that failed counted is in it too.
   std::atomic<uint64_t> waiting_ = 0, waiting_bytes_ = 0;
 };
@@ -391,8 +440,11 @@ Status FileUpload::write(std::string_view data) {
 }
 
 Status FileUpload::seal() {
+  TRY(store_.may_write());
   TRY(writer_.seal());
-  TRY(store_.sync_name(id_));
+  Status synced = writer_.sync();
+  if (synced.ok()) synced = store_.sync_name(id_);
+  if (!synced.ok()) return store_.sync_failed(synced.error());
   sealed_ = true;
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/bytes.h"
@@ -18,7 +19,7 @@ struct VfsFile {
   std::unique_ptr<os::File>* file;
   std::shared_ptr<Vfs::Shared>* shared;
   std::string* path;
-  bool main, summed, new_name;  // main: the database itself; new_name: its folder is not synced yet
+  bool main, wal, new_name;  // main: the database itself; wal: its log; new_name: its folder is not synced yet
   int lock;
   unsigned shm_shared, shm_exclusive;  // masks of this connection
   bool shm_used;
@@ -39,6 +40,44 @@ void page_sum(const char* page, uint64_t offset, std::string& out) {
   out.clear();
   put_u32be(out, sum);
   put_u32be(out, ~sum);
+}
+
+// Which frame of the log has its page at these bytes, if it is one whole page.
+std::optional<size_t> frame_of(int amount, sqlite3_int64 offset) {
+  constexpr sqlite3_int64 kFirst = kWalHeaderBytes + kWalFrameBytes, kFrame = kWalFrameBytes + kPageBytes;
+  if (amount != kPageBytes || offset < kFirst || (offset - kFirst) % kFrame != 0) return {};
+  return static_cast<size_t>((offset - kFirst) / kFrame);
+}
+
+// Nothing is known any more of the frames that these bytes touch.
+void forget_frames(VfsFile& v, sqlite3_int64 offset, sqlite3_int64 end) {
+  constexpr sqlite3_int64 kFrame = kWalFrameBytes + kPageBytes;
+  std::lock_guard hold(v.vfs->mutex());
+  auto& sums = (*v.shared)->frame_sums;
+  const auto first = static_cast<size_t>(std::max<sqlite3_int64>(0, offset - kWalHeaderBytes) / kFrame);
+  const auto last = static_cast<size_t>(std::max<sqlite3_int64>(0, end - kWalHeaderBytes) / kFrame);
+  for (size_t i = first; i <= last && i < sums.size(); ++i) sums[i].reset();
+}
+
+void know_frame(VfsFile& v, size_t frame, std::string_view page) {
+  const uint32_t sum = crypto::crc32c(0, page);
+  std::lock_guard hold(v.vfs->mutex());
+  auto& sums = (*v.shared)->frame_sums;
+  if (frame >= sums.size()) sums.resize(frame + 1);
+  sums[frame] = sum;
+}
+
+int check_frame(VfsFile& v, size_t frame, std::string_view page) {
+  std::optional<uint32_t> known;
+  {
+    std::lock_guard hold(v.vfs->mutex());
+    const auto& sums = (*v.shared)->frame_sums;
+    if (frame < sums.size()) known = sums[frame];
+  }
+  if (!known || crypto::crc32c(0, page) == *known) return SQLITE_OK;
+  return v.vfs->remember(fail(Code::corrupt, *v.path + ": frame " + std::to_string(frame + 1) +
+                                                 " is not what was written (its checksum differs)"),
+                         SQLITE_IOERR_DATA);
 }
 
 int x_close(sqlite3_file* f) {
@@ -68,6 +107,8 @@ int x_read(sqlite3_file* f, void* out, int amount, sqlite3_int64 offset) {
                              SQLITE_IOERR_DATA);
     }
   }
+  if (auto frame = v.wal ? frame_of(amount, offset) : std::nullopt)
+    return check_frame(v, *frame, {bytes, static_cast<size_t>(amount)});
   return SQLITE_OK;
 }
 
@@ -82,13 +123,17 @@ int x_write(sqlite3_file* f, const void* data, int amount, sqlite3_int64 offset)
     page.assign(bytes.substr(0, kPageBytes - kPageSumBytes)).append(sum);
     bytes = page;
   }
+  if (v.wal) forget_frames(v, offset, offset + amount);
   auto ok = (*v.file)->write_at(static_cast<uint64_t>(offset), bytes);
-  return ok.ok() ? SQLITE_OK : v.vfs->remember(ok.error(), SQLITE_IOERR_WRITE);
+  if (!ok.ok()) return v.vfs->remember(ok.error(), SQLITE_IOERR_WRITE);
+  if (auto frame = v.wal ? frame_of(amount, offset) : std::nullopt) know_frame(v, *frame, bytes);
+  return SQLITE_OK;
 }
 
 int x_truncate(sqlite3_file* f, sqlite3_int64 size) {
   VfsFile& v = of(f);
   if (v.vfs->failed()) return SQLITE_IOERR_TRUNCATE;
+  if (v.wal) forget_frames(v, size, INT64_MAX);
   auto ok = (*v.file)->truncate(static_cast<uint64_t>(size));
   return ok.ok() ? SQLITE_OK : v.vfs->remember(ok.error(), SQLITE_IOERR_TRUNCATE);
 }
@@ -297,6 +342,7 @@ int v_open(sqlite3_vfs* base, const char* name, sqlite3_file* f, int flags, int*
   v.shared = new std::shared_ptr<Vfs::Shared>(vfs.shared(path));
   v.path = new std::string(path);
   v.main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+  v.wal = (flags & SQLITE_OPEN_WAL) != 0;
   v.new_name = true;  // also where it exists: whoever made it may have been killed before its folder was synced
   if (out_flags) *out_flags = flags;
   return SQLITE_OK;

@@ -3,7 +3,8 @@
 //
 // Two things that SQLite's own layer does not do:
 //  - each page of the main file ends with 8 bytes, CRC32C of its bytes and its place: a flipped bit or a page in the
-//    wrong place is an error, never a wrong row. (Frames of the WAL carry SQLite's own sums.)
+//    wrong place is an error, never a wrong row. Pages in the WAL are held against sums in memory, and the WAL that a
+//    start finds against SQLite's own (wal_check.h).
 //  - after one failed sync nothing is written any more (`failed`): the kernel may have dropped the pages and call the
 //    next sync a success, so going on, even only to checkpoint at the end, could lose what was acknowledged.
 #pragma once
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,9 @@ class Vfs {
     int shm_shared[8] = {};
     const void* shm_exclusive[8] = {};
     int shm_users = 0;
+    // Of the log: CRC32C of each frame's page that this process wrote, for SQLite looks at its own sums only when it
+    // opens the file. No value: not known.
+    std::vector<std::optional<uint32_t>> frame_sums;
   };
 
   // Used by the callbacks.
@@ -63,6 +68,7 @@ class Vfs {
 };
 
 constexpr int kPageBytes = 4096;
-constexpr int kPageSumBytes = 8;  // reserved at the end of each page
+constexpr int kPageSumBytes = 8;                          // reserved at the end of each page
+constexpr int kWalHeaderBytes = 32, kWalFrameBytes = 24;  // before all frames, and before each frame's page
 
 }  // namespace hf::store
