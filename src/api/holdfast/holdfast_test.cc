@@ -437,6 +437,26 @@ TEST_F(Holdfast, ModelsAreImportedListedAndTakenOut) {
   EXPECT_EQ(send("GET", "/holdfast/v1/models").body["models"].as_array().size(), 1u);
 }
 
+TEST_F(Holdfast, ASharedModelIsThereToBeAskedNotToBeTaken) {
+  ASSERT_TRUE(memory.fs.make_dirs("/import/llama").ok());
+  for (auto [name, text] : {std::pair{"config.json", "{}"}, {"model.safetensors", "weights"}, {"tokenizer.json", "{}"}})
+    ASSERT_TRUE(memory.fs.write_file_atomic(std::string("/import/llama/") + name, text).ok());
+  ASSERT_EQ(
+      send("POST", "/holdfast/v1/models/import", "", R"({"path":"/import/llama","name":"big","shared":true})").status,
+      200);
+  ASSERT_EQ(send("POST", "/holdfast/v1/accounts", "", R"({"id":"444455556666","name":"other"})").status, 200);
+  const Who other = create_key(R"("account":"444455556666","actions":["holdfast:*"])");
+  auto seen = send("GET", "/holdfast/v1/models/big", "", "", &other);
+  EXPECT_EQ(seen.status, 200) << seen.text;
+  EXPECT_EQ(seen.text.find("/import/llama"), std::string::npos) << seen.text;
+  EXPECT_NE(send("GET", "/holdfast/v1/models/big").text.find("/import/llama"), std::string::npos);
+  auto taken = send("GET", "/holdfast/v1/models/big/files/model.safetensors", "", "", &other);
+  EXPECT_EQ(taken.status, 403) << taken.text;
+  EXPECT_EQ(last_entry().at("decision"), "deny");
+  EXPECT_EQ(last_entry().at("account"), "444455556666");
+  EXPECT_EQ(send("GET", "/holdfast/v1/models/big/files/model.safetensors").text, "weights");
+}
+
 TEST_F(Holdfast, StatusIsTheSitesOwn) { EXPECT_EQ(send("GET", "/holdfast/v1/status").body["worker_pid"], 5); }
 
 }  // namespace
