@@ -291,8 +291,9 @@ TEST_F(Factory, ConverseHonoursOrRefusesEachField) {
   auto receipt = security::receipt_from_json(stored->body);
   ASSERT_TRUE(receipt.ok());
   EXPECT_TRUE(security::verify_receipt(*receipt, memory_.key.public_raw()));
-  EXPECT_EQ(receipt->sampler,
-            R"({"max_tokens":9,"min_p":0.1,"seed":7,"stop":["x"],"temperature":0.5,"top_k":3,"top_p":0.5})");
+  EXPECT_EQ(receipt->sampler, R"({"max_tokens":9,"min_p":0.1,"seed":7,"stop_digests":[")" +
+                                  crypto::sha256_hex(receipt->salt + "x") +
+                                  R"("],"temperature":0.5,"top_k":3,"top_p":0.5})");  // never a word of the caller's
   EXPECT_EQ(receipt->model, "m");
   EXPECT_EQ(receipt->salt.size(), 16u);
   EXPECT_THAT(memory_.ledger.all[receipt->ledger_index].detail, HasSubstr(id));

@@ -340,6 +340,13 @@ TEST_F(Holdfast, ReceiptsAreReadAndReplayed) {
   EXPECT_EQ(fleet.sampling.stop, std::vector<std::string>{"x"});
   EXPECT_NE(std::string(again.body["receipt"].as_string()), id);
 
+  std::string stops = request;
+  stops.replace(stops.find(R"(["x"])"), 5, R"(["y"])");
+  auto another = replay(stops);
+  EXPECT_FALSE(another.body["replayed"].as_bool());
+  EXPECT_NE(another.text.find("stop_digests"), std::string::npos) << another.text;
+  EXPECT_EQ(receipt.text.find("\"x\""), std::string::npos) << receipt.text;
+
   auto other = replay(R"({"messages":[{"role":"user","content":"something else"}]})");
   EXPECT_FALSE(other.body["replayed"].as_bool());
   EXPECT_NE(other.text.find("input_digest"), std::string::npos) << other.text;
