@@ -305,7 +305,8 @@ TEST_F(Factory, ConverseHonoursOrRefusesEachField) {
         R"(,"serviceTier":{"type":"flex"})", R"(,"wrong":1)", R"(,"inferenceConfig":{"temperature":2})",
         R"(,"inferenceConfig":{"maxTokens":0})", R"(,"inferenceConfig":{"maxTokens":"x"})",
         R"(,"additionalModelRequestFields":{"other":1})", R"(,"additionalModelRequestFields":{"top_k":-1})",
-        R"(,"inferenceConfig":{"stopSequences":[""]})"}) {
+        R"(,"inferenceConfig":{"stopSequences":[""]})", R"(,"additionalModelResponseFieldPaths":["stop_sequence"])",
+        R"(,"additionalModelResponseFieldPaths":[""])"}) {
     auto e = converse(bad);
     EXPECT_EQ(e->status, 400) << bad << e->body;
     EXPECT_THAT(std::string(e->headers.get("x-amzn-errortype")), HasSubstr("ValidationException")) << bad;
@@ -380,8 +381,9 @@ TEST_F(Factory, InvokeModelAndCountTokens) {
   auto messages =
       send("POST", "/model/m/invoke", R"({"messages":[{"role":"user","content":"say z"}],"max_tokens":5})", "bedrock");
   EXPECT_THAT(messages->body, HasSubstr(R"("text":"z")"));
-  for (const char* bad : {R"({"prompt":"a","images":[]})", R"({"prompt":1})", R"({})", R"([])", "not json",
-                          R"({"prompt":"a","temperature":"hot"})", R"({"messages":[]})"})
+  for (const char* bad :
+       {R"({"messages":null})", R"({"messages":null,"prompt":"a"})", R"({"prompt":"a","images":[]})", R"({"prompt":1})",
+        R"({})", R"([])", "not json", R"({"prompt":"a","temperature":"hot"})", R"({"messages":[]})"})
     EXPECT_EQ(send("POST", "/model/m/invoke", bad, "bedrock")->status, 400) << bad;
   auto count = send("POST", "/model/m/count-tokens",
                     R"({"input":{"converse":{"messages":[{"role":"user","content":[{"text":"a"}]}]}}})", "bedrock");
