@@ -92,7 +92,10 @@ Result<Caller> authenticate(Site& site, const std::shared_ptr<http::Exchange>& e
   }();
   if (caller.ok()) return caller;
   Error error = caller.error();
-  if (error.code == Code::invalid || error.code == Code::not_found) error.code = Code::denied;
+  if (error.code == Code::invalid || error.code == Code::not_found) {
+    error.code = Code::denied;
+    if (error.name.empty()) error.name = kBadSignature;  // a query that cannot be what was signed
+  }
   return error;
 }
 

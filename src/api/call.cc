@@ -24,8 +24,15 @@ security::Entry Call::entry(const std::string& detail) const {
 }
 
 Status Call::may(std::string_view action, std::string_view resource) {
+  return decided(security::evaluate(who_, action, resource), action, resource);
+}
+
+Status Call::may_all(std::string_view action, std::string_view prefix) {
+  return decided(security::evaluate_all(who_, action, prefix), action, std::string(prefix) + "*");
+}
+
+Status Call::decided(const security::Decision& decision, std::string_view action, std::string_view resource) {
   asked_ = true;
-  security::Decision decision = security::evaluate(who_, action, resource);
   if (decision.allowed) return {};
   security::Entry e = entry("");
   e.action = action;
@@ -36,6 +43,7 @@ Status Call::may(std::string_view action, std::string_view resource) {
     auto index = site_.ledger.append(txn, e);
     return index.ok() ? Status() : Status(index.error());
   }));
+  denied_ = true;
   return fail(Code::denied, kAccessDenied,
               who_.arn + " is not authorized to perform " + std::string(action) + " on " + std::string(resource) +
                   " (" + decision.reason + ")");
@@ -49,6 +57,13 @@ Status Call::commit(const std::function<Status(store::Txn&)>& mutate, const std:
     return index.ok() ? Status() : Status(index.error());
   }));
   committed_ = true;
+  return {};
+}
+
+Status Call::tell(store::Txn& txn, const std::string& resource, const std::string& detail) {
+  security::Entry e = entry(detail);
+  e.resource = resource;
+  TRY(site_.ledger.append(txn, e));
   return {};
 }
 

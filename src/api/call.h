@@ -63,10 +63,14 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // Where authorisation depends on data: AccessDenied, with the denial in the ledger, unless allowed.
   Status may(std::string_view action, std::string_view resource);
+  // The same for every resource whose ARN begins with `prefix`: what a job reads and writes later, as the site.
+  Status may_all(std::string_view action, std::string_view prefix);
 
   // The mutation and its ledger entry, in one transaction. `detail`: canonical JSON object, or "". An operation marked
   // Effect::write must commit once when it succeeds (the gate checks).
   Status commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail = "");
+  // Inside of commit(): an entry for one of the many resources that it changes, in the same transaction.
+  Status tell(store::Txn& txn, const std::string& resource, const std::string& detail = "");
   // An entry of its own: for data that is read and for inferences. Its index.
   Result<uint64_t> record(const std::string& detail = "");
   // The same with a mutation in its transaction that learns the entry's index, which a receipt holds (inference.cc).
@@ -86,13 +90,15 @@ class Call : public std::enable_shared_from_this<Call> {
         request_id_(std::move(request_id)),
         head_(std::move(head)) {}
   security::Entry entry(const std::string& detail) const;
+  Status decided(const security::Decision& decision, std::string_view action, std::string_view resource);
   Site& site_;
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
   std::string reason_;  // why it was allowed
   std::atomic<bool> committed_ = false;
-  std::atomic<bool> asked_ = false;  // may() was called
+  std::atomic<bool> asked_ = false;   // may() was called
+  std::atomic<bool> denied_ = false;  // and has put a denial into the ledger
 };
 
 // Error names follow the service; these are the common ones.

@@ -157,6 +157,7 @@ constexpr NameStatus kStatuses[] = {
     {"BucketNotEmpty", 409},
     {"OperationAborted", 409},
     {"InvalidRange", 416},
+    {"InvalidPartNumber", 416},
     {"PreconditionFailed", 412},
     {"NotModified", 304},
     {"MethodNotAllowed", 405},
@@ -246,8 +247,12 @@ std::string openai_body(const NamedError& named, const Error& error) {
   return out + "}}";
 }
 
+// XML 1.0 has no form for most control characters, and the client's parser would trip over one.
 std::string xml_element(const char* name, std::string_view text) {
-  return std::string("<") + name + ">" + wire::xml_escape(text) + "</" + name + ">";
+  std::string plain(text);
+  for (char& c : plain)
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') c = '?';
+  return std::string("<") + name + ">" + wire::xml_escape(plain) + "</" + name + ">";
 }
 
 }  // namespace
@@ -261,9 +266,11 @@ NamedError name_error(const ErrorForm& form, const Error& error, const std::stri
     if (out.name == s.name) out.status = s.status;
   const bool aws_json = form.protocol == Protocol::aws_json_1_0 || form.protocol == Protocol::aws_json_1_1;
   if (aws_json && out.status < 500 && out.status != 403 && out.status != 413) out.status = 400;  // statuses are REST's
-  out.message = error.code == Code::internal
-                    ? "an internal error; the site's log tells more under the request id " + request_id
-                    : error.message;
+  out.message = error.message;
+  if (error.code == Code::internal)
+    out.message = "an internal error; the site's log tells more under the request id " + request_id;
+  if (error.code == Code::corrupt)  // which file of the site's, is the operator's to know
+    out.message = "what is stored here is damaged; the site's log tells more under the request id " + request_id;
   return out;
 }
 
@@ -317,6 +324,7 @@ Reply error_reply(const ErrorForm& form, const Error& error, const std::string& 
     case Family::openai:
       out.headers.set("content-type", "application/json");
       if (named.status == 401) out.headers.set("www-authenticate", "Bearer");
+      if (named.status == 501) out.headers.set("x-should-retry", "false");  // the SDK tries other 5xx again
       out.body = openai_body(named, error);
       break;
   }

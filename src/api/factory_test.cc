@@ -97,13 +97,21 @@ class Factory : public ::testing::Test {
     while (!e->finished) std::this_thread::yield();  // a stream ends on the fleet's threads
     return e;
   }
-  std::shared_ptr<MemoryExchange> sagemaker_call(const std::string& operation, const std::string& body) {
+  std::shared_ptr<MemoryExchange> sagemaker_call(const std::string& operation, const std::string& body,
+                                                 const std::string& key = "admin") {
     Request r;
     r.method = "POST";
     r.body = body;
     r.headers = {{"content-type", "application/x-amz-json-1.1"}, {"x-amz-target", "SageMaker." + operation}};
-    memory_.sign(r, "sagemaker");
+    memory_.sign(r, "sagemaker", key == "admin" ? "AKIAADMIN" : "AKIAPOOR", "secret-" + key);
     return memory_.send(*gate_, r);
+  }
+  // What the account's other user may do from now on.
+  void rights_of_poor(const std::string& statements) {
+    auto& found = memory_.keys.access["AKIAPOOR"];
+    found.identity.account = kAccount;
+    found.identity.policies = {
+        *security::parse_policy(R"({"Version":"2012-10-17","Statement":[)" + statements + "]}", "p")};
   }
   json::object sm(const std::string& operation, const std::string& body) {
     auto e = sagemaker_call(operation, body);
@@ -283,8 +291,9 @@ TEST_F(Factory, ConverseHonoursOrRefusesEachField) {
   auto receipt = security::receipt_from_json(stored->body);
   ASSERT_TRUE(receipt.ok());
   EXPECT_TRUE(security::verify_receipt(*receipt, memory_.key.public_raw()));
-  EXPECT_EQ(receipt->sampler,
-            R"({"max_tokens":9,"min_p":0.1,"seed":7,"stop":["x"],"temperature":0.5,"top_k":3,"top_p":0.5})");
+  EXPECT_EQ(receipt->sampler, R"({"max_tokens":9,"min_p":0.1,"seed":7,"stop_digests":[")" +
+                                  crypto::sha256_hex(receipt->salt + "x") +
+                                  R"("],"temperature":0.5,"top_k":3,"top_p":0.5})");  // never a word of the caller's
   EXPECT_EQ(receipt->model, "m");
   EXPECT_EQ(receipt->salt.size(), 16u);
   EXPECT_THAT(memory_.ledger.all[receipt->ledger_index].detail, HasSubstr(id));
@@ -296,7 +305,8 @@ TEST_F(Factory, ConverseHonoursOrRefusesEachField) {
         R"(,"serviceTier":{"type":"flex"})", R"(,"wrong":1)", R"(,"inferenceConfig":{"temperature":2})",
         R"(,"inferenceConfig":{"maxTokens":0})", R"(,"inferenceConfig":{"maxTokens":"x"})",
         R"(,"additionalModelRequestFields":{"other":1})", R"(,"additionalModelRequestFields":{"top_k":-1})",
-        R"(,"inferenceConfig":{"stopSequences":[""]})"}) {
+        R"(,"inferenceConfig":{"stopSequences":[""]})", R"(,"additionalModelResponseFieldPaths":["stop_sequence"])",
+        R"(,"additionalModelResponseFieldPaths":[""])"}) {
     auto e = converse(bad);
     EXPECT_EQ(e->status, 400) << bad << e->body;
     EXPECT_THAT(std::string(e->headers.get("x-amzn-errortype")), HasSubstr("ValidationException")) << bad;
@@ -371,8 +381,9 @@ TEST_F(Factory, InvokeModelAndCountTokens) {
   auto messages =
       send("POST", "/model/m/invoke", R"({"messages":[{"role":"user","content":"say z"}],"max_tokens":5})", "bedrock");
   EXPECT_THAT(messages->body, HasSubstr(R"("text":"z")"));
-  for (const char* bad : {R"({"prompt":"a","images":[]})", R"({"prompt":1})", R"({})", R"([])", "not json",
-                          R"({"prompt":"a","temperature":"hot"})", R"({"messages":[]})"})
+  for (const char* bad :
+       {R"({"messages":null})", R"({"messages":null,"prompt":"a"})", R"({"prompt":"a","images":[]})", R"({"prompt":1})",
+        R"({})", R"([])", "not json", R"({"prompt":"a","temperature":"hot"})", R"({"messages":[]})"})
     EXPECT_EQ(send("POST", "/model/m/invoke", bad, "bedrock")->status, 400) << bad;
   auto count = send("POST", "/model/m/count-tokens",
                     R"({"input":{"converse":{"messages":[{"role":"user","content":[{"text":"a"}]}]}}})", "bedrock");
@@ -446,6 +457,55 @@ TEST_F(Factory, SageMakerSaysNoByName) {
   EXPECT_EQ(page.at("TrainingJobSummaries").as_array().size(), 1u);
   EXPECT_FALSE(page.contains("NextToken"));
   EXPECT_EQ(sagemaker_call("CreateNotebookInstance", "{}")->status, 501);
+}
+
+// A job reads as the site: what its creator may not read must not get into a model through it.
+TEST_F(Factory, AJobReadsAndWritesOnlyWhatItsCreatorMay) {
+  put("private/x.jsonl", "{}\n");
+  const std::string job =
+      R"({"Effect":"Allow","Action":"sagemaker:*","Resource":"*"},)"
+      R"({"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::data/*","arn:aws:s3:::out/*"]})";
+  rights_of_poor(job + R"(,{"Effect":"Deny","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/private/*"})");
+  auto create = [&](const std::string& name, const std::string& from) {
+    std::string body = training_job(name, "learn");
+    body.replace(body.find("s3://data/tickets/"), 18, from);
+    return sagemaker_call("CreateTrainingJob", body, "poor");
+  };
+  for (const char* from : {"s3://data/", "s3://data", "s3://data/private/", "s3://data/priv"}) {
+    auto e = create("j1", from);
+    EXPECT_EQ(e->status, 403) << from << e->body;
+    EXPECT_EQ(memory_.ledger.all.back().decision, "deny");
+    EXPECT_EQ(memory_.ledger.all.back().action, "s3:GetObject");
+  }
+  EXPECT_EQ(create("j2", "s3://data/tickets/")->status, 200);
+  rights_of_poor(job +
+                 R"(,{"Effect":"Deny","Action":"s3:PutObject","Resource":"arn:aws:s3:::out/models/j3/output/m*"})");
+  EXPECT_EQ(create("j3", "s3://data/tickets/")->status, 403);
+  EXPECT_EQ(create("j4", "s3://data/tickets/")->status, 200);
+  (void)job_over("j2");
+  (void)job_over("j4");
+}
+
+// What is authorised is what is looked up: an ARN with a package's name inside of it is not that package.
+TEST_F(Factory, APackageIsReachedByItsOwnArnOnly) {
+  train("m");
+  sm("CreateModelPackage", R"({"ModelPackageName":"secret","InferenceSpecification":{"Containers":[{"ModelDataUrl":)"
+                           R"("s3://out/models/m/output/model.tar.gz"}]}})");
+  rights_of_poor(R"({"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::bkt/*","arn:aws:sagemaker:*:public/*"]})");
+  auto describe = [&](const std::string& name, const std::string& key) {
+    return sagemaker_call("DescribeModelPackage", R"({"ModelPackageName":")" + name + R"("})", key);
+  };
+  EXPECT_EQ(describe("secret", "poor")->status, 403);
+  const std::string account = std::string(":") + kAccount + ":";
+  for (const std::string& name : {std::string("arn:aws:s3:::bkt/:model-package/secret"),
+                                  "arn:aws:sagemaker:site-1" + account + "public/:model-package/secret"}) {
+    auto e = describe(name, "poor");
+    EXPECT_EQ(e->status, 400) << name << e->body;
+    EXPECT_EQ(e->body.find("holdfast:model-digest"), std::string::npos) << name << e->body;
+  }
+  EXPECT_EQ(describe("arn:aws:sagemaker:site-1" + account + "model-package/secret", "admin")->status, 200);
+  EXPECT_EQ(describe("arn:aws:sagemaker:site-1:999999999999:model-package/secret", "admin")->status, 400);
+  EXPECT_EQ(describe("arn:aws:sagemaker:site-1:999999999999:model-package/secret", "poor")->status, 403);
 }
 
 TEST_F(Factory, PackagesHaveVersionsAndLineage) {

@@ -8,6 +8,7 @@
 #include "api/errors.h"
 #include "api/event_sink.h"
 #include "api/router.h"
+#include "api/strict.h"
 #include "base/bytes.h"
 #include "wire/codec.h"
 
@@ -19,33 +20,6 @@ constexpr uint64_t kUnknownBody = 1 << 20;
 // A body that streams is not read before its handler runs; if no hash of it was signed it has to be held, so less of
 // it.
 constexpr uint64_t kHeldBody = 4 << 20;
-
-// x-amz-* headers of S3 that belong to no operation: signing, checksums, the SDK's own.
-bool is_common_header(std::string_view name) {
-  static constexpr const char* kCommon[] = {"x-amz-date",
-                                            "x-amz-content-sha256",
-                                            "x-amz-security-token",
-                                            "x-amz-user-agent",
-                                            "x-amz-decoded-content-length",
-                                            "x-amz-trailer",
-                                            "x-amz-sdk-checksum-algorithm"};
-  for (const char* c : kCommon)
-    if (name == c) return true;
-  return name.starts_with("x-amz-checksum-");
-}
-
-Status check_s3_headers(const Match& match, const http::RequestHead& head) {
-  for (const auto& [name, value] : head.headers.all()) {
-    if (!name.starts_with("x-amz-") || is_common_header(name)) continue;
-    bool member = false;
-    for (const std::string& h : match.headers)
-      member |= h == name || (h.back() == '*' && name.starts_with(std::string_view(h).substr(0, h.size() - 1)));
-    if (!member)
-      return fail(Code::invalid, wire::kRefused,
-                  name + ": expected no such header for " + match.operation->name + ", found one");
-  }
-  return {};
-}
 
 std::string new_request_id(Site& site, Protocol protocol) {
   std::string h = hex(site.random.bytes(16));
@@ -82,10 +56,13 @@ struct Gate::State {
     if (site.log) site.log(line);
   }
   void answer_error(const Request& r, const Error& error) const;
+  Error told(const Request& r, Error error) const;
   Status append(const security::Entry& entry);
   void record_missed(bool at_end);
   void record_unknown(const Request& r, const Error& error);
+  void record_denied(const Request& r, const security::Identity& who, const Call* call, const Error& error);
   Status run(Request& r);
+  Status serve(Request& r, Caller& caller, std::shared_ptr<Call>& call);
   Status read_operation(Request& r, Caller& caller, std::string& body, wire::Pairs& form);
   Status decode(Request& r, Caller& caller, std::string body, const wire::Pairs& form, void* in);
   Status authorise(Call& call, const Operation& o, const void* in);
@@ -94,6 +71,14 @@ struct Gate::State {
 };
 
 // ---- refusals
+
+// A file or a database that refuses (read-only, no right to it) is the site's fault, never "access denied": each
+// decision of ours has a name.
+Error Gate::State::told(const Request& r, Error error) const {
+  if (error.code != Code::denied || !error.name.empty()) return error;
+  log("request " + r.id + ": the site's own storage refused: " + error.message);
+  return fail(Code::unavailable, "the site's storage refused; the site's log tells more under the request id " + r.id);
+}
 
 void Gate::State::answer_error(const Request& r, const Error& error) const {
   if (error.code == Code::internal || error.code == Code::corrupt)
@@ -145,6 +130,24 @@ void Gate::State::record_unknown(const Request& r, const Error& error) {
   if (auto s = append(e); !s.ok()) log("the ledger did not take a refusal: " + s.error().message);
 }
 
+// A denial that no may() has recorded: another account's bucket, a chunk or a body that is not what was signed. The
+// refusal stands whether or not the ledger can take it.
+void Gate::State::record_denied(const Request& r, const security::Identity& who, const Call* call, const Error& error) {
+  const bool forged = error.name == "XAmzContentSHA256Mismatch";  // a body that is not the signed one
+  if ((error.code != Code::denied && !forged) || (call && call->denied_)) return;
+  security::Entry e;
+  e.time = site.clock.now();
+  e.account = who.account;
+  e.principal = who.arn;
+  e.action = r.match.operation ? r.match.operation->action : "holdfast:Authenticate";
+  e.resource = call ? call->resource_ : "";
+  e.decision = "deny";
+  e.reason = error.name;
+  e.request_id = r.id;
+  e.source = r.head().peer;
+  if (auto s = append(e); !s.ok()) log("the ledger did not take a refusal: " + s.error().message);
+}
+
 // ---- decoding
 
 // The body as a whole where it is not streamed, and aws-query's operation, which only the body names.
@@ -166,6 +169,8 @@ Status Gate::State::read_operation(Request& r, Caller& caller, std::string& body
 
 Status Gate::State::decode(Request& r, Caller& caller, std::string body, const wire::Pairs& form, void* in) {
   const Operation& o = *r.match.operation;
+  const wire::Pairs query = TRY(wire::decode_query(r.head().query(), false));
+  if (!r.match.action_in_query) TRY(check_parameters(r.match, query));
   switch (r.match.form.protocol) {
     case Protocol::aws_json_1_0:
     case Protocol::aws_json_1_1:
@@ -179,12 +184,19 @@ Status Gate::State::decode(Request& r, Caller& caller, std::string body, const w
     case Protocol::holdfast:
       break;
   }
-  if (r.match.form.protocol == Protocol::rest_xml) TRY(check_s3_headers(r.match, r.head()));
   wire::RestRequest request;
   request.headers = &r.head().headers;
+  http::Headers s3;
+  if (r.match.form.protocol == Protocol::rest_xml) {
+    s3 = s3_headers(r.head(), query);
+    TRY(check_s3_headers(r.match, s3));
+    request.headers = &s3;
+  }
+  if (!o.streaming_input && r.match.service->check_body)
+    TRY(r.match.service->check_body(r.head(), r.match.headers, body));
   for (const auto& [name, raw] : r.match.raw_labels)
     request.labels.emplace_back(name, TRY(wire::decode_label(raw, name)));
-  request.query = TRY(wire::decode_query(r.head().query(), false));
+  request.query = query;
   request.body = body;
   if (o.streaming_input) request.stream = {caller.payload, caller.payload->length()};
   const auto format = r.match.form.protocol == Protocol::rest_xml ? wire::Format::xml : wire::Format::json;
@@ -280,23 +292,38 @@ Status Gate::State::run(Request& r) {
   if (r.match.operation && r.match.operation->streaming_input) limit = std::min(limit, kHeldBody);
   auto who = authenticate(site, r.exchange, r.match, credentials, limit);
   if (!who.ok()) {
-    if (who.error().code == Code::denied) record_unknown(r, who.error());
-    return who.error();
+    const Error error = told(r, who.error());
+    if (error.code == Code::denied) record_unknown(r, error);
+    return error;
   }
   Caller caller = std::move(who).value();
+  std::shared_ptr<Call> call;
+  Status done = serve(r, caller, call);
+  if (done.ok()) return done;
+  const Error error = told(r, done.error());
+  record_denied(r, call ? call->who() : caller.identity, call.get(), error);  // the call took the identity over
+  return error;
+}
+
+// Who calls is known.
+Status Gate::State::serve(Request& r, Caller& caller, std::shared_ptr<Call>& call) {
   std::string body;
   wire::Pairs form;
   TRY(read_operation(r, caller, body, form));
   if (!r.match.operation) return r.match.problem;
   const Operation& o = *r.match.operation;
 
-  std::shared_ptr<Call> call(new Call(site, std::move(caller.identity), o.action, "", r.id, r.head()));
+  call.reset(new Call(site, std::move(caller.identity), o.action, "", r.id, r.head()));
   std::shared_ptr<void> in = o.make_input();
   TRY(decode(r, caller, std::move(body), form, in.get()));
   TRY(authorise(*call, o, in.get()));
   if (o.handle_stream && (!o.wants_stream || o.wants_stream(in.get()))) {
     auto sink = make_event_sink(r.exchange, r.match.form, r.id);
-    if (auto s = o.handle_stream(*call, in.get(), sink); !s.ok()) sink->error(s.error());
+    if (auto s = o.handle_stream(*call, in.get(), sink); !s.ok()) {
+      const Error error = told(r, s.error());
+      record_denied(r, call->who(), call.get(), error);
+      sink->error(error);
+    }
     return {};
   }
   std::shared_ptr<void> out = o.make_output();

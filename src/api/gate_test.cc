@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/denials.h"
+#include "api/errors.h"
 #include "api/testing.h"
 #include "base/bytes.h"
 #include "wire/eventstream.h"
@@ -86,6 +87,8 @@ Result<Echo> change(Call& call, const Echo& in) {
   if (in.number == 7) return in;  // forgets to commit
   if (in.number == 8) return fail(Code::conflict, "it is there already");
   if (in.number == 9) return fail(Code::internal, "secret path /var/x broke");
+  if (in.number == 10) return fail(Code::denied, kAccessDenied, "it is another account's");
+  if (in.number == 11) return fail(Code::denied, "open /var/x: read-only file system");
   TRY(call.commit([](store::Txn&) { return Status(); }, "{\"n\":1}"));
   return in;
 }
@@ -113,6 +116,7 @@ Result<GetAnswer> get(Call&, const Get& in) {
 Status stream(Call&, const Named& in, std::shared_ptr<EventSink> sink) {
   sink->header("x-extra", "1");
   if (in.id == "early") return fail(Code::exhausted, "the queue is full");
+  if (in.id == "denied") return fail(Code::denied, kAccessDenied, "it is another account's");
   (void)sink->event("chunk", "{\"a\":1}");
   if (in.id == "late") sink->error(fail(Code::exhausted, "the queue is full"));
   if (in.id == "lost") return {};
@@ -316,6 +320,44 @@ TEST_F(GateTest, AKeyThatMayOneThingMayOnlyThat) {
   EXPECT_EQ(status("PUT", "/bkt/key"), 403);
 }
 
+// Whoever refuses, and wherever: an auditor finds it.
+TEST_F(GateTest, ADenialOfAHandlersOwnIsRecordedToo) {
+  EXPECT_EQ(signed_(post("/change", R"({"Number":10})"), "bedrock")->status, 403);
+  ASSERT_EQ(site.ledger.all.size(), 1u);
+  EXPECT_EQ(site.ledger.all[0].decision, "deny");
+  EXPECT_EQ(site.ledger.all[0].reason, "AccessDenied");
+  EXPECT_EQ(site.ledger.all[0].principal, "arn:aws:iam::111122223333:user/admin");
+  EXPECT_EQ(site.ledger.all[0].action, "bedrock:Change");
+  EXPECT_EQ(signed_(post("/stream/denied", ""), "bedrock")->status, 403);
+  ASSERT_EQ(site.ledger.all.size(), 2u);
+  EXPECT_EQ(site.ledger.all[1].resource, "arn:aws:bedrock:site-1:111122223333:thing/denied");
+}
+
+TEST_F(GateTest, AChunkWithAWrongSignatureIsRecorded) {
+  Request r{"PUT",
+            "/bkt/k",
+            "",
+            "5;chunk-signature=" + std::string(64, '0') + "\r\nhello\r\n",
+            {{"x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}, {"x-amz-decoded-content-length", "5"}},
+            "127.0.0.1:8480"};
+  auto e = signed_(r, "s3");
+  EXPECT_EQ(e->status, 403);
+  EXPECT_NE(e->body.find("SignatureDoesNotMatch"), std::string::npos);
+  ASSERT_EQ(site.ledger.all.size(), 1u);
+  EXPECT_EQ(site.ledger.all[0].decision, "deny");
+  EXPECT_EQ(site.ledger.all[0].reason, "SignatureDoesNotMatch");
+  EXPECT_EQ(site.ledger.all[0].account, "111122223333");
+}
+
+TEST_F(GateTest, AStorageThatRefusesIsNoDenial) {
+  auto e = signed_(post("/change", R"({"Number":11})"), "bedrock");
+  EXPECT_EQ(e->status, 503);
+  EXPECT_EQ(e->body.find("/var/x"), std::string::npos);
+  EXPECT_TRUE(site.ledger.all.empty());
+  ASSERT_EQ(site.log.size(), 1u);
+  EXPECT_NE(site.log[0].find("/var/x"), std::string::npos);
+}
+
 TEST_F(GateTest, FailedAuthenticationIsRecordedWithoutAPrincipal) {
   auto e = site.send(gate, {"GET", "/bkt/key", "", "", {}, "127.0.0.1:8480"});
   EXPECT_EQ(e->status, 403);
@@ -400,6 +442,8 @@ TEST_F(GateTest, BodiesAreWhatWasSigned) {
   r.body = R"({"Text":"b"})";
   EXPECT_EQ(site.send(gate, r)->status, 403);
   EXPECT_EQ(site.journal.lines.back(), "respond 403");
+  EXPECT_EQ(site.ledger.all.back().decision, "deny");
+  EXPECT_EQ(site.ledger.all.back().reason, "XAmzContentSHA256Mismatch");
 }
 
 TEST_F(GateTest, AwsChunkedBodiesAreDecodedWithTheirTrailers) {
@@ -423,6 +467,7 @@ TEST_F(GateTest, AwsChunkedBodiesAreDecodedWithTheirTrailers) {
   EXPECT_EQ(send(good, "10", "x-amz-checksum-crc32")->status, 400);
   EXPECT_EQ(send(good, "", "x-amz-checksum-crc32")->status, 411);
   EXPECT_EQ(send(good, "11", "x-amz-checksum-sha256")->status, 400);
+  EXPECT_EQ(send(good, "11", "")->status, 400);  // a checksum that nobody announced is not left unread
   EXPECT_EQ(send(good.substr(0, 30), "11", "x-amz-checksum-crc32")->status, 400);
   EXPECT_EQ(site.ledger.all.size(), 1u);  // only the good one was committed
 }
@@ -460,6 +505,37 @@ TEST_F(GateTest, AnS3HeaderThatIsNoMemberIsRefusedByName) {
   r.headers = {
       {"x-amz-checksum-crc32", "AAAAAA=="}, {"x-amz-user-agent", "x"}, {"x-amz-sdk-checksum-algorithm", "CRC32"}};
   EXPECT_EQ(signed_(r, "s3")->status, 200);
+}
+
+// An unknown sub-resource ("?annotation") never becomes the plain operation of the same path.
+TEST_F(GateTest, AQueryParameterThatIsNoMemberIsRefusedByName) {
+  Request put{"PUT", "/bkt/key", "annotation", "hi", {}, "127.0.0.1:8480"};
+  auto e = signed_(put, "s3");
+  EXPECT_EQ(e->status, 501);
+  EXPECT_NE(e->body.find("annotation"), std::string::npos);
+  EXPECT_TRUE(site.ledger.all.empty());
+  for (const char* query : {"x-id=PutObject", "X-Id=1", "x-mine=1"}) {
+    put.query = query;
+    EXPECT_EQ(signed_(put, "s3")->status, 200) << query;
+  }
+  put.query = "x-amz-acl=public-read";  // a header in another place, and no member here
+  EXPECT_EQ(signed_(put, "s3")->status, 501);
+  put.query = "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";  // as SDKs presign
+  EXPECT_EQ(signed_(put, "s3")->status, 200);
+  Request rest = post("/echo", "{}");
+  rest.query = "Text=a";  // a member, but not of the query
+  e = signed_(rest, "bedrock");
+  EXPECT_EQ(e->status, 400);
+  EXPECT_EQ(e->headers.get("x-amzn-errortype"), "ValidationException");
+  Request json = target("SageMaker.Echo", "{}");
+  json.query = "Number=1";
+  EXPECT_EQ(signed_(json, "sagemaker")->status, 400);
+  Request query = form("Action=Echo&Version=2011-06-15");
+  query.query = "Text=a";
+  EXPECT_EQ(signed_(query, "sts")->status, 400);
+  Request ai = post("/v1/echo", "{}");
+  ai.query = "beta=true";
+  EXPECT_EQ(bearer(ai)->status, 400);
 }
 
 TEST_F(GateTest, HeadHasNoBody) {

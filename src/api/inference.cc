@@ -106,13 +106,13 @@ std::string number(double v) {
   return out;
 }
 
-std::string sampler_json(const rpc::Sampling& s) {
+std::string sampler_json(const rpc::Sampling& s, std::string_view salt) {
   std::string stop = "[";
-  for (const std::string& text : s.stop) stop += (stop.size() > 1 ? "," : "") + quoted(text);
+  for (const std::string& digest : stop_digests(s.stop, salt)) stop += (stop.size() > 1 ? "," : "") + quoted(digest);
   return canonical({{"max_tokens", std::to_string(s.max_tokens)},
                     {"min_p", number(s.min_p)},
                     {"seed", std::to_string(s.seed)},
-                    {"stop", stop + "]"},
+                    {"stop_digests", stop + "]"},
                     {"temperature", number(s.temperature)},
                     {"top_k", std::to_string(s.top_k)},
                     {"top_p", number(s.top_p)}});
@@ -128,7 +128,7 @@ security::Receipt begin_receipt(const Call& call, const Target& target, const fl
   r.time = call.now();
   r.model = target.name;
   r.model_digest = target.digest;
-  r.sampler = sampler_json(request.sampling);
+  r.sampler = sampler_json(request.sampling, request.salt);
   r.seed = request.sampling.seed;
   r.salt = request.salt;
   return r;
@@ -371,6 +371,12 @@ Result<StreamHandle> generate_stream(Call& call, const Target& target, fleet::Ge
 
 Result<int64_t> count_tokens(Call& call, const Target& target, const rpc::Prompt& prompt) {
   return call.site().fleet.count(target.digest, prompt);
+}
+
+std::vector<std::string> stop_digests(const std::vector<std::string>& stop, std::string_view salt) {
+  std::vector<std::string> out;
+  for (const std::string& text : stop) out.push_back(crypto::sha256_hex(std::string(salt).append(text)));
+  return out;
 }
 
 uint64_t fresh_seed(Call& call) {

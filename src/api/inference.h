@@ -51,6 +51,9 @@ Result<StreamHandle> generate_stream(Call& call, const Target& target, fleet::Ge
 std::string model_resource(const Call& call, const std::string& model_id);
 Result<int64_t> count_tokens(Call& call, const Target& target, const rpc::Prompt& prompt);
 
+// Stop sequences are the caller's words, so a receipt holds their digests alone: SHA-256(salt || text), hex.
+std::vector<std::string> stop_digests(const std::vector<std::string>& stop, std::string_view salt);
+
 // For requests that name no seed: from the site's randomness.
 uint64_t fresh_seed(Call& call);
 

@@ -84,6 +84,11 @@ Status Payload::finish() {
     if (!came)
       return fail(Code::invalid, "MalformedTrailerError", "the trailer '" + name + "' was announced and did not come");
   }
+  if (!decoder_) return {};
+  for (const auto& [name, value] : decoder_->trailers())
+    if (std::find(announced_.begin(), announced_.end(), name) == announced_.end())
+      return fail(Code::invalid, "MalformedTrailerError",
+                  "the trailer '" + name.substr(0, 100) + "' came, and x-amz-trailer does not announce it");
   return {};
 }
 

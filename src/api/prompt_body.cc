@@ -83,7 +83,11 @@ Result<PromptBody> parse_invoke_model_body(std::string_view body) {
   if (args.has("messages")) {
     out.form = BodyForm::messages;
     if (auto system = args.text("system"); system && !system->empty()) out.prompt.turns.push_back({"system", *system});
-    if (const json::array* messages = args.array("messages")) TRY(parse_turns(*messages, out.prompt));
+    if (const json::array* messages = args.array("messages")) {
+      TRY(parse_turns(*messages, out.prompt));
+    } else {
+      args.refuse(".messages: expected 1 to 10000 messages");
+    }
     max_tokens(args, "max_tokens", out.sampling);
     common_sampling(args, out);
     TRY(args.finish());

@@ -83,8 +83,13 @@ Router::Router(const std::vector<Service>& services) {
     for (const Operation& o : s.operations) {
       auto query = wire::decode_query(o.query, false);
       check(query.ok(), "a route's query does not decode");
-      t.rows.push_back({&o, wire::PathTemplate(o.path), std::move(*query),
-                        o.input ? wire::header_members(*o.input) : std::vector<std::string>()});
+      Row row{&o, wire::PathTemplate(o.path), std::move(*query), {}, {}};
+      if (o.input) {
+        row.headers = wire::header_members(*o.input);
+        row.parameters = wire::query_members(*o.input);
+      }
+      for (const auto& [name, value] : row.query) row.parameters.push_back(name);
+      t.rows.push_back(std::move(row));
     }
     tables_.push_back(std::move(t));
   }
@@ -100,6 +105,7 @@ void Router::give_operation(const Table& t, const Row& row, Match& out) const {
   out.service = t.service;
   out.form = form_of(*t.service);
   out.headers = row.headers;
+  out.parameters = row.parameters;
   if (row.operation->input) {
     out.operation = row.operation;
   } else {

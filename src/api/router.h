@@ -25,6 +25,7 @@ struct Match {
   const Service* service = nullptr;      // nullptr: none of ours
   const Operation* operation = nullptr;  // nullptr: `problem` says why
   std::vector<std::string> headers;      // lower-case names of the operation's header members (prefix: ends in '*')
+  std::vector<std::string> parameters;   // names in the query that the operation or its route has
   wire::Pairs raw_labels;                // still percent-encoded
   bool action_in_query = false;          // aws-query by GET: the parameters are in the URL
   ErrorForm form;
@@ -44,7 +45,7 @@ class Router {
     const Operation* operation;
     wire::PathTemplate path;
     wire::Pairs query;  // required; an empty value: any
-    std::vector<std::string> headers;
+    std::vector<std::string> headers, parameters;
   };
   struct Table {
     const Service* service;

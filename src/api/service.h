@@ -90,6 +90,9 @@ struct Service {
   std::string target_prefix = {};  // aws_json: "SageMaker"
   std::string xml_namespace = {};
   bool bearer = false;  // accepts Authorization: Bearer
+  // What the headers say of a body that is read whole (digests). `members`: names of headers that are the operation's.
+  Status (*check_body)(const http::RequestHead& head, const std::vector<std::string>& members,
+                       std::string_view body) = nullptr;
   std::vector<Operation> operations = {};
 
   template <class In, class Out>

@@ -22,7 +22,11 @@ namespace hf::api::testing {
 // ...
 struct Journal {
   std::vector<std::string> lines;
-  void add(std::string line) { lines.push_back(std::move(line)); }
+  std::mutex mutex;  // jobs write entries while the test's own requests are answered
+  void add(std::string line) {
+    std::lock_guard lock(mutex);
+    lines.push_back(std::move(line));
+  }
   bool before(std::string_view first, std::string_view second) const {
     auto at = [&](std::string_view text) {
       return std::find_if(lines.begin(), lines.end(), [&](const auto& l) { return l.starts_with(text); });

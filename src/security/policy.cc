@@ -92,13 +92,52 @@ std::string_view account_of(std::string_view arn) {
   return arn.substr(0, arn.find(':'));
 }
 
-bool matches(const Statement& statement, std::string_view action, std::string_view resource) {
-  auto any = [](const std::vector<std::string>& list, std::string_view text, bool ignore_case) {
-    for (const auto& pattern : list)
-      if (wildcard_match(pattern, text, ignore_case)) return true;
-    return false;
-  };
-  return any(statement.actions, action, true) && any(statement.resources, resource, false);
+template <class Fits>
+bool any_of(const std::vector<std::string>& patterns, Fits fits) {
+  for (const auto& pattern : patterns)
+    if (fits(pattern)) return true;
+  return false;
+}
+
+bool speaks_of_action(const Statement& statement, std::string_view action) {
+  return any_of(statement.actions, [&](const auto& pattern) { return wildcard_match(pattern, action, true); });
+}
+
+bool matches(const Statement& statement, std::string_view resource) {
+  return any_of(statement.resources, [&](const auto& pattern) { return wildcard_match(pattern, resource, false); });
+}
+
+// Allow: all that begins so. A pattern that ends in '*' and matches the prefix matches all that goes on from there.
+bool covers(const Statement& statement, std::string_view prefix) {
+  return any_of(statement.resources,
+                [&](const auto& pattern) { return pattern.back() == '*' && wildcard_match(pattern, prefix, false); });
+}
+
+// Deny: anything that begins so.
+bool touches(const Statement& statement, std::string_view prefix) {
+  return any_of(statement.resources, [&](const auto& pattern) { return wildcard_can_match(pattern, prefix); });
+}
+
+// `applies`: does the statement speak of the resource, or of all of them?
+template <class Applies>
+Decision decide(const Identity& who, std::string_view action, std::string_view resource, Applies applies) {
+  if (who.administrator) return {true, "administrator"};
+  // Who may call at all may ask who they are: AWS needs no right for it, and no Deny takes it away.
+  if (iequal(action, "sts:GetCallerIdentity")) return {true, "everyone"};
+  std::string_view owner = account_of(resource);
+  if (!owner.empty() && owner != who.account) return {false, "implicit deny: the resource is another account's"};
+  std::string allowed_by;
+  for (const auto& policy : who.policies) {
+    for (size_t i = 0; i < policy.statements.size(); ++i) {
+      const Statement& statement = policy.statements[i];
+      if (!speaks_of_action(statement, action) || !applies(statement)) continue;
+      std::string name = policy.id + "/" + (statement.sid.empty() ? std::to_string(i) : statement.sid);
+      if (!statement.allow) return {false, "deny:" + name};
+      if (allowed_by.empty()) allowed_by = "allow:" + name;
+    }
+  }
+  if (allowed_by.empty()) return {false, "implicit deny"};
+  return {true, allowed_by};
 }
 
 char fold(char c, bool ignore_case) { return ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -139,31 +178,21 @@ Result<Policy> parse_policy(std::string_view text, std::string id) {
 }
 
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource) {
-  if (who.administrator) return {true, "administrator"};
-  // Who may call at all may ask who they are: AWS needs no right for it, and no Deny takes it away.
-  if (iequal(action, "sts:GetCallerIdentity")) return {true, "everyone"};
-  std::string_view owner = account_of(resource);
-  if (!owner.empty() && owner != who.account) return {false, "implicit deny: the resource is another account's"};
-  std::string allowed_by;
-  for (const auto& policy : who.policies) {
-    for (size_t i = 0; i < policy.statements.size(); ++i) {
-      const Statement& statement = policy.statements[i];
-      if (!matches(statement, action, resource)) continue;
-      std::string name = policy.id + "/" + (statement.sid.empty() ? std::to_string(i) : statement.sid);
-      if (!statement.allow) return {false, "deny:" + name};
-      if (allowed_by.empty()) allowed_by = "allow:" + name;
-    }
-  }
-  if (allowed_by.empty()) return {false, "implicit deny"};
-  return {true, allowed_by};
+  return decide(who, action, resource, [&](const Statement& s) { return matches(s, resource); });
 }
+
+Decision evaluate_all(const Identity& who, std::string_view action, std::string_view prefix) {
+  return decide(who, action, prefix,
+                [&](const Statement& s) { return s.allow ? covers(s, prefix) : touches(s, prefix); });
+}
+
+namespace {
 
 // All ways to match at once: bit i of the set says that the first i characters of the pattern match the text so far.
 // A step shifts the set by one for characters that fit and keeps the bits in front of a '*'. Words of 64 bits, so the
 // cost is |text| * |pattern| / 64 whatever the pattern says (backtracking would be exponential, or quadratic at best).
-bool wildcard_match(std::string_view given, std::string_view text, bool ignore_case) {
-  if (given == "*") return true;
-  if (given.find_first_of("*?") == given.npos) return ignore_case ? iequal(given, text) : given == text;
+// `whole`: the text must end where the pattern does; otherwise it is enough that something of the pattern is left over.
+bool run(std::string_view given, std::string_view text, bool ignore_case, bool whole) {
   std::string pattern;  // without runs of '*': then what one of them passes on never meets another
   for (char c : given)
     if (c != '*' || pattern.empty() || pattern.back() != '*') pattern += fold(c, ignore_case);
@@ -201,7 +230,19 @@ bool wildcard_match(std::string_view given, std::string_view text, bool ignore_c
     for (uint64_t w : now) any |= w;
     if (!any) return false;
   }
-  return now[m / 64] >> (m % 64) & 1;
+  return !whole || (now[m / 64] >> (m % 64) & 1);
+}
+
+}  // namespace
+
+bool wildcard_match(std::string_view pattern, std::string_view text, bool ignore_case) {
+  if (pattern == "*") return true;
+  if (pattern.find_first_of("*?") == pattern.npos) return ignore_case ? iequal(pattern, text) : pattern == text;
+  return run(pattern, text, ignore_case, true);
+}
+
+bool wildcard_can_match(std::string_view pattern, std::string_view prefix) {
+  return run(pattern, prefix, false, false);
 }
 
 }  // namespace hf::security

@@ -36,6 +36,11 @@ struct Decision {
                        // "deny:...", "implicit deny"
 };
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource);
+// For every resource whose ARN begins with `prefix`, those to come included: one statement allows them all, and no Deny
+// speaks of any of them.
+Decision evaluate_all(const Identity& who, std::string_view action, std::string_view prefix);
 bool wildcard_match(std::string_view pattern, std::string_view text, bool ignore_case);  // linear time
+// Is there a text that begins with `prefix` and matches?
+bool wildcard_can_match(std::string_view pattern, std::string_view prefix);
 
 }  // namespace hf::security

@@ -52,6 +52,45 @@ TEST(Wildcard, Cases) {
   EXPECT_TRUE(wildcard_match("a**b***c", "abc", false));
 }
 
+TEST(Wildcard, CanMatchAsksForAnyEnd) {
+  EXPECT_TRUE(wildcard_can_match("b/private/*", "b/"));
+  EXPECT_TRUE(wildcard_can_match("b/private/*", "b/private/x"));
+  EXPECT_TRUE(wildcard_can_match("b/k", "b/k"));
+  EXPECT_TRUE(wildcard_can_match("*", ""));
+  EXPECT_TRUE(wildcard_can_match("b/?", "b/"));
+  EXPECT_FALSE(wildcard_can_match("b/?", "b/xy"));
+  EXPECT_FALSE(wildcard_can_match("b/private/*", "b/public/"));
+  EXPECT_FALSE(wildcard_can_match("b/k", "b/kk"));
+}
+
+// All that begins with a prefix: allowed only where each is, and denied where one is.
+TEST(Policy, PropertyAllOfAPrefixIsNoMoreThanEachOfIt) {
+  EXPECT_TRUE(rc::check(
+      [](std::vector<uint8_t> allow, std::vector<uint8_t> deny, std::vector<uint8_t> begin, std::vector<uint8_t> end) {
+        auto spell = [](const std::vector<uint8_t>& bytes, const char* letters, size_t n) {
+          std::string out = "arn:aws:s3:::";
+          for (uint8_t b : bytes) out += letters[b % n];
+          return out;
+        };
+        Identity who = someone({document("Allow", "s3:*", spell(allow, "a*b", 3) + "*"),
+                                document("Deny", "s3:*", spell(deny, "ab?*", 4))});
+        const std::string prefix = spell(begin, "ab", 2), one = prefix + spell(end, "ab", 2).substr(13);
+        if (evaluate_all(who, "s3:GetObject", prefix).allowed) RC_ASSERT(evaluate(who, "s3:GetObject", one).allowed);
+      }));
+}
+
+TEST(Policy, ADenyInsideOfAPrefixDeniesThePrefix) {
+  Identity who = someone({document("Allow", "s3:GetObject", "arn:aws:s3:::b/*"),
+                          document("Deny", "s3:GetObject", "arn:aws:s3:::b/private/*")});
+  EXPECT_FALSE(evaluate_all(who, "s3:GetObject", "arn:aws:s3:::b/").allowed);
+  EXPECT_FALSE(evaluate_all(who, "s3:GetObject", "arn:aws:s3:::b/priv").allowed);
+  EXPECT_TRUE(evaluate_all(who, "s3:GetObject", "arn:aws:s3:::b/public/").allowed);
+  EXPECT_FALSE(evaluate_all(who, "s3:PutObject", "arn:aws:s3:::b/public/").allowed);
+  EXPECT_FALSE(evaluate_all(someone({document("Allow", "s3:*", "arn:aws:s3:::b/?")}), "s3:GetObject", "arn:aws:s3:::b/")
+                   .allowed);
+  EXPECT_FALSE(evaluate_all(who, "s3:GetObject", "arn:aws:s3:::other/").allowed);
+}
+
 TEST(Wildcard, PropertyEqualToTheReference) {
   EXPECT_TRUE(rc::check([](std::vector<uint8_t> p, std::vector<uint8_t> t, bool stretch) {
     std::string pattern, text;

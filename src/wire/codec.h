@@ -66,6 +66,8 @@ struct RestStyle {
 Status encode_rest(const Shape& shape, const RestStyle& style, const void* in, RestResponse& out);
 // The names of the headers that are members of a shape (refused ones included); prefixes end in '*'.
 std::vector<std::string> header_members(const Shape& shape);
+// The names of the query parameters that are members of a shape (refused ones included).
+std::vector<std::string> query_members(const Shape& shape);
 
 // ---- logs: JSON without secrets; blobs, documents' and strings' lengths beyond 256 bytes instead of their bytes
 std::string redact(const Shape& shape, const void* in);

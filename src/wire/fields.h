@@ -14,8 +14,8 @@
 // and decoding, validation, encoding, redaction, the coverage page and the fuzz target follow. Member types: bool,
 // int32_t, int64_t, double, std::string, Timestamp, Blob, Document, a struct with fields(), std::vector<T>,
 // std::map<std::string, T>, std::optional<T> (absent if not sent), wire::Body (a streaming payload).
-// A member that is neither listed nor refused is refused by name: nothing is ignored in silence. Headers and query
-// parameters that are no member (user-agent, x-id, ...) are outside of this rule except x-amz-* of S3 (wire/http.h).
+// A member that is neither listed nor refused is refused by name: nothing is ignored in silence. So are parameters of
+// the query that are no member, and x-amz-* of S3 (api/strict.h); other headers (user-agent, ...) are outside of this.
 #pragma once
 
 #include <boost/json/value.hpp>

@@ -6,7 +6,7 @@
 #include <boost/json/value_stack.hpp>
 #include <charconv>
 #include <cmath>
-#include <unordered_set>
+#include <set>
 #include <vector>
 
 #include "base/text.h"
@@ -26,7 +26,7 @@ struct Handler {
   static constexpr size_t max_string_size = json::string::max_size();
 
   json::value_stack stack;
-  std::vector<std::unordered_set<std::string>> open;
+  std::vector<std::set<std::string>> open;  // ordered: no choice of names makes it slow
   std::string key;
   std::string problem;
 

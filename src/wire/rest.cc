@@ -254,4 +254,11 @@ std::vector<std::string> header_members(const Shape& shape) {
   return names;
 }
 
+std::vector<std::string> query_members(const Shape& shape) {
+  std::vector<std::string> names;
+  for (const Field& f : shape.fields)
+    if (f.where == Where::query) names.push_back(place(f));
+  return names;
+}
+
 }  // namespace hf::wire

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand,
-  DeleteObjectCommand, DeleteObjectsCommand, GetBucketAclCommand, GetBucketLocationCommand, GetBucketVersioningCommand,
-  GetObjectCommand, HeadBucketCommand, HeadObjectCommand, ListBucketsCommand, ListObjectVersionsCommand,
-  ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand, paginateListObjectsV2,
+  DeleteObjectAnnotationCommand, DeleteObjectCommand, DeleteObjectsCommand, GetBucketAclCommand,
+  GetBucketLocationCommand, GetBucketVersioningCommand, GetObjectAnnotationCommand, GetObjectCommand, HeadBucketCommand,
+  HeadObjectCommand, ListBucketsCommand, ListObjectVersionsCommand, ListObjectsV2Command, PutObjectCommand, S3Client,
+  UploadPartCommand, paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 
 const md5 = (bytes) => createHash('md5').update(bytes).digest('hex');
@@ -106,6 +107,13 @@ export default async (t) => {
     await t.refused(put('sealed', 'x', { ServerSideEncryption: 'AES256' }),
       { name: 'NotImplemented', status: 501, message: /ServerSideEncryption/ });
     await t.refused(get('sealed'), { name: 'NoSuchKey', status: 404 });
+  });
+  await t.check('an operation that is not offered never becomes another one of the same path', async () => {
+    const Key = 'annotated';
+    await put(Key, 'kept');
+    for (const Command of [GetObjectAnnotationCommand, DeleteObjectAnnotationCommand])
+      await t.refused(s3.send(new Command({ Bucket, Key, AnnotationName: 'a' })), { name: 'NotImplemented', status: 501 });
+    t.equal((await bytesOf(await get(Key))).toString(), 'kept');
   });
   await t.check('a wrong secret is refused', () => t.refused(
     t.client(S3Client, { forcePathStyle: true, credentials: { ...t.credentials, secretAccessKey: 'wrong' } })

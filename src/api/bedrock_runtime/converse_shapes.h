@@ -93,7 +93,9 @@ struct ConverseRequest {
     f("system", &ConverseRequest::system).length(0, 1000);
     f("inferenceConfig", &ConverseRequest::inference_config);
     f("additionalModelRequestFields", &ConverseRequest::additional);
-    f("additionalModelResponseFieldPaths", &ConverseRequest::response_paths).length(0, 10);
+    f("additionalModelResponseFieldPaths", &ConverseRequest::response_paths)
+        .length(0, 10)
+        .pattern("(/([^~/]|~[01])*)+");  // JSON pointers (RFC 6901)
     f("performanceConfig", &ConverseRequest::performance);
     f("serviceTier", &ConverseRequest::service_tier);
     f.refused("toolConfig", "tools are not offered");

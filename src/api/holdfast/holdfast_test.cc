@@ -340,6 +340,13 @@ TEST_F(Holdfast, ReceiptsAreReadAndReplayed) {
   EXPECT_EQ(fleet.sampling.stop, std::vector<std::string>{"x"});
   EXPECT_NE(std::string(again.body["receipt"].as_string()), id);
 
+  std::string stops = request;
+  stops.replace(stops.find(R"(["x"])"), 5, R"(["y"])");
+  auto another = replay(stops);
+  EXPECT_FALSE(another.body["replayed"].as_bool());
+  EXPECT_NE(another.text.find("stop_digests"), std::string::npos) << another.text;
+  EXPECT_EQ(receipt.text.find("\"x\""), std::string::npos) << receipt.text;
+
   auto other = replay(R"({"messages":[{"role":"user","content":"something else"}]})");
   EXPECT_FALSE(other.body["replayed"].as_bool());
   EXPECT_NE(other.text.find("input_digest"), std::string::npos) << other.text;
@@ -435,6 +442,26 @@ TEST_F(Holdfast, ModelsAreImportedListedAndTakenOut) {
   EXPECT_EQ(refused.status, 400);
   EXPECT_NE(refused.text.find("hidden_size"), std::string::npos) << refused.text;
   EXPECT_EQ(send("GET", "/holdfast/v1/models").body["models"].as_array().size(), 1u);
+}
+
+TEST_F(Holdfast, ASharedModelIsThereToBeAskedNotToBeTaken) {
+  ASSERT_TRUE(memory.fs.make_dirs("/import/llama").ok());
+  for (auto [name, text] : {std::pair{"config.json", "{}"}, {"model.safetensors", "weights"}, {"tokenizer.json", "{}"}})
+    ASSERT_TRUE(memory.fs.write_file_atomic(std::string("/import/llama/") + name, text).ok());
+  ASSERT_EQ(
+      send("POST", "/holdfast/v1/models/import", "", R"({"path":"/import/llama","name":"big","shared":true})").status,
+      200);
+  ASSERT_EQ(send("POST", "/holdfast/v1/accounts", "", R"({"id":"444455556666","name":"other"})").status, 200);
+  const Who other = create_key(R"("account":"444455556666","actions":["holdfast:*"])");
+  auto seen = send("GET", "/holdfast/v1/models/big", "", "", &other);
+  EXPECT_EQ(seen.status, 200) << seen.text;
+  EXPECT_EQ(seen.text.find("/import/llama"), std::string::npos) << seen.text;
+  EXPECT_NE(send("GET", "/holdfast/v1/models/big").text.find("/import/llama"), std::string::npos);
+  auto taken = send("GET", "/holdfast/v1/models/big/files/model.safetensors", "", "", &other);
+  EXPECT_EQ(taken.status, 403) << taken.text;
+  EXPECT_EQ(last_entry().at("decision"), "deny");
+  EXPECT_EQ(last_entry().at("account"), "444455556666");
+  EXPECT_EQ(send("GET", "/holdfast/v1/models/big/files/model.safetensors").text, "weights");
 }
 
 TEST_F(Holdfast, StatusIsTheSitesOwn) { EXPECT_EQ(send("GET", "/holdfast/v1/status").body["worker_pid"], 5); }

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "api/errors.h"
 #include "api/holdfast/files.h"
 #include "fleet/fleet.h"
 #include "fleet/jobs.h"
@@ -137,7 +138,15 @@ struct ModelRequest {
   }
 };
 
-Result<ModelView> get_model(Call& call, const ModelRequest& in) { return view_of(TRY(find(call, in.name)), true); }
+// A model that another account shares is there to be asked: not its files, and not where its data came from.
+bool owns(const Call& call, const fleet::Model& model) {
+  return model.account == call.account() || call.who().administrator;
+}
+
+Result<ModelView> get_model(Call& call, const ModelRequest& in) {
+  const fleet::Model model = TRY(find(call, in.name));
+  return view_of(model, owns(call, model));
+}
 
 struct ModelFile {
   std::string name;
@@ -176,7 +185,10 @@ struct FileRequest {
 };
 
 Result<FileResponse> get_file(Call& call, const FileRequest& in) {
-  std::string digest = TRY(find(call, in.name)).digest;
+  const fleet::Model model = TRY(find(call, in.name));
+  if (!owns(call, model))
+    return fail(Code::denied, kAccessDenied, "the files of the model " + in.name + " are for its owner alone");
+  const std::string& digest = model.digest;
   auto names = TRY(call.site().models.files(digest));
   if (std::find(names.begin(), names.end(), in.file) == names.end())
     return not_found("the model " + in.name + " has no file " + in.file);

@@ -75,6 +75,36 @@ Result<int32_t> integer(const json::object& sampler, const char* name) {
   return static_cast<int32_t>(v);
 }
 
+// The stop sequences of a request: Converse's, OpenAI's and InvokeModel's, or InvokeEndpoint's.
+std::vector<std::string> stops_of(const json::value& request) {
+  std::vector<std::string> out;
+  auto add = [&](const json::value* v) {
+    if (v && v->is_string()) out.push_back(text_of(v->get_string()));
+    if (!v || !v->is_array()) return;
+    for (const auto& text : v->get_array())
+      if (text.is_string()) out.push_back(text_of(text.get_string()));
+  };
+  const json::object* body = request.if_object();
+  auto inside = [&](const char* name) {
+    const json::value* v = body ? body->if_contains(name) : nullptr;
+    return v ? v->if_object() : nullptr;
+  };
+  if (body) add(body->if_contains("stop"));
+  if (const json::object* config = inside("inferenceConfig")) add(config->if_contains("stopSequences"));
+  if (const json::object* parameters = inside("parameters")) add(parameters->if_contains("stop"));
+  return out;
+}
+
+// Were they the ones of the receipt?
+Result<bool> same_stops(const security::Receipt& r, const std::vector<std::string>& stop) {
+  const json::value sampler = TRY(wire::parse_json(r.sampler));
+  json::array digests;
+  for (const auto& digest : stop_digests(stop, r.salt)) digests.emplace_back(digest);
+  const json::object* o = sampler.if_object();
+  const json::value* then = o ? o->if_contains("stop_digests") : nullptr;
+  return then && *then == json::value(digests);
+}
+
 void compare(const security::Receipt& r, const rpc::Finished& f, std::vector<std::string>& out) {
   auto differs = [&](bool same, const char* what) {
     if (!same) out.emplace_back(what);
@@ -120,7 +150,7 @@ Result<std::vector<rpc::Prompt>> prompts_of(const wire::Document& request) {
   return out;
 }
 
-Result<rpc::Sampling> sampling_of(const security::Receipt& receipt) {
+Result<rpc::Sampling> sampling_of(const security::Receipt& receipt, const wire::Document& request) {
   json::value v = TRY(wire::parse_json(receipt.sampler));
   const json::object* sampler = v.if_object();
   if (!sampler) return fail(Code::corrupt, "the receipt's sampler is no JSON object");
@@ -131,9 +161,7 @@ Result<rpc::Sampling> sampling_of(const security::Receipt& receipt) {
   s.top_k = TRY(integer(*sampler, "top_k"));
   s.max_tokens = TRY(integer(*sampler, "max_tokens"));
   s.seed = receipt.seed;
-  if (const json::value* stop = sampler->if_contains("stop"); stop && stop->is_array())
-    for (const auto& text : stop->get_array())
-      if (text.is_string()) s.stop.push_back(text_of(text.get_string()));
+  s.stop = stops_of(request);
   return s;
 }
 
@@ -143,7 +171,8 @@ Result<Replay> replay(Call& call, const security::Receipt& receipt, const wire::
                 "receipt " + receipt.id + " is of an answer that ended with '" + receipt.stop_reason +
                     "': there is nothing to make again");
   fleet::GenerateRequest again;
-  again.sampling = TRY(sampling_of(receipt));
+  again.sampling = TRY(sampling_of(receipt, request));
+  const bool stops = TRY(same_stops(receipt, again.sampling.stop));
   again.salt = receipt.salt;
   Target target{receipt.model_digest, receipt.model, call.resource()};
   Replay out;
@@ -153,6 +182,7 @@ Result<Replay> replay(Call& call, const security::Receipt& receipt, const wire::
     out.differences.clear();
     out.receipt_id = answer.receipt_id;
     compare(receipt, answer.finished, out.differences);
+    if (!stops) out.differences.emplace_back("stop_digests: the request's stop sequences are not the ones of then");
     if (answer.finished.input_digest == receipt.input_digest) break;  // this is what was asked
   }
   return out;

@@ -17,6 +17,7 @@ Result<Replay> replay(Call& call, const security::Receipt& receipt, const wire::
 // InvokeModel's or InvokeEndpoint's. A body of {"prompt": text} means the text as it is to one API and a user's turn
 // to another; the receipt's input digest tells which it was. invalid: no prompt in it.
 Result<std::vector<rpc::Prompt>> prompts_of(const wire::Document& request);
-Result<rpc::Sampling> sampling_of(const security::Receipt& receipt);
+// As the receipt says; the stop sequences, of which it holds digests only, are the request's.
+Result<rpc::Sampling> sampling_of(const security::Receipt& receipt, const wire::Document& request);
 
 }  // namespace hf::api::holdfast_api

@@ -125,11 +125,45 @@ Result<Checksums> Checksums::expected(const http::RequestHead& head) {
     out.md5_.emplace(crypto::Hash::md5);
     out.sent_ = true;
   }
+  for (const char* kind : {"algorithm", "type", "mode"}) {
+    const std::string header = std::string(kPrefix) + kind;
+    if (head.headers.has(header)) TRY(out.about(kind, std::string(head.headers.get(header))));
+  }
   if (out.all_.empty()) {
     out.all_.emplace_back();
     out.all_.back().name = "crc64nvme";
   }
   return out;
+}
+
+// What is said of the checksums that come with a body. They are of all of its bytes.
+Status Checksums::about(const std::string& kind, const std::string& value) const {
+  const std::string header = std::string(kPrefix) + kind;
+  if (kind == "mode") return fail(Code::invalid, wire::kRefused, header + ": expected none here, found one");
+  if (kind == "type") {
+    if (value == "FULL_OBJECT") return {};
+    return fail(Code::invalid, "InvalidRequest",
+                header + ": expected FULL_OBJECT, found '" + value.substr(0, 40) + "'");
+  }
+  const std::string wanted = lower(value);
+  if (std::any_of(all_.begin(), all_.end(), [&](const One& o) { return o.name == wanted; })) return {};
+  return fail(
+      Code::invalid, "InvalidRequest",
+      header + ": expected the algorithm of a checksum that comes with the body, found '" + value.substr(0, 40) + "'");
+}
+
+Status check_body(const http::RequestHead& head, const std::vector<std::string>& members, std::string_view body) {
+  http::RequestHead digests;
+  for (const auto& [name, value] : head.headers.all()) {
+    const bool checksum = name.starts_with(kPrefix) && !is_about(std::string_view(name).substr(kPrefix.size())) &&
+                          std::find(members.begin(), members.end(), name) == members.end();
+    if (checksum || name == "content-md5") digests.headers.add(name, value);
+  }
+  if (digests.headers.all().empty()) return {};
+  Checksums checksums = TRY(Checksums::expected(digests));
+  checksums.update(body);
+  TRY(checksums.finish({}));
+  return {};
 }
 
 void Checksums::update(std::string_view data) {

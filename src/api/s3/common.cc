@@ -48,7 +48,7 @@ Status check_version(const std::optional<std::string>& version_id) {
 
 Error of_storage(Error error) {
   if (!error.name.empty()) return error;
-  if (error.code == Code::denied || error.code == Code::not_found || error.code == Code::conflict) {
+  if (error.code == Code::not_found || error.code == Code::conflict) {  // denied: the gate
     error.code = Code::unavailable;
   }
   return error;

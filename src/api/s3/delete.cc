@@ -177,6 +177,7 @@ Result<DeleteObjectsResponse> delete_objects(Call& call, const DeleteObjectsRequ
         for (const auto* object : allowed) {
           Status ok = remove(call, txn, in.bucket, object->key, object->etag);
           if (ok.ok()) {
+            TRY(call.tell(txn, object_arn(in.bucket, object->key)));
             out.deleted.push_back({object->key, object->version_id});
           } else if (ok.error().name == "PreconditionFailed") {
             out.errors.push_back(failed(*object, ok.error()));

@@ -80,11 +80,15 @@ class Checksums {
     std::optional<crypto::Hasher> hasher;
   };
   static Status add(Checksums& out, const std::string& name, const std::string& value, bool trailer);
+  Status about(const std::string& kind, const std::string& value) const;  // x-amz-checksum-algorithm, -type, -mode
   std::vector<One> all_;
   std::optional<crypto::Hasher> md5_;
   std::string md5_value_;
   bool sent_ = false;
 };
 std::string upper_name(const std::string& checksum);  // "crc64nvme" -> "CRC64NVME"
+// Service::check_body: Content-MD5 and the checksums of a body that is read whole. Those that are the operation's
+// members are of something else (CompleteMultipartUpload: of the object).
+Status check_body(const http::RequestHead& head, const std::vector<std::string>& members, std::string_view body);
 
 }  // namespace hf::api::s3_ops

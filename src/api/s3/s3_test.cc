@@ -227,6 +227,79 @@ TEST_F(S3, WhatIsNotOfferedIsRefusedByName) {
   EXPECT_GE(known, 105u);
 }
 
+TEST_F(S3, AnUnknownSubResourceNeverDeletesTheObjectOrTheBucket) {
+  make_bucket();
+  expect(send("DELETE", "/bkt", "novelty"), 501, "NotImplemented");
+  expect(send("PUT", "/bkt/k", "", "x"), 200);
+  for (const char* query : {"novelty=1", "annotation&annotationName=a", "uploadid=1", "partNumber=1"}) {
+    expect(send("DELETE", "/bkt/k", query), 501, "NotImplemented");
+    expect(send("PUT", "/bkt/k", query, "y"), 501, "NotImplemented");
+  }
+  EXPECT_EQ(send("GET", "/bkt/k", "x-id=GetObject")->body, "x");
+  expect(send("GET", "/bkt/k", "annotation"), 501, "NotImplemented");
+  expect(send("GET", "/bkt", "list-type=2&colour=red"), 501, "NotImplemented");
+}
+
+// What a presigned URL holds in its query is as good as the header of that name.
+TEST_F(S3, HeadersInAPresignedQueryAreHonoured) {
+  make_bucket();
+  auto presigned = [&](const std::string& method, const std::string& query, const std::string& body) {
+    Request r;
+    r.method = method;
+    r.path = "/bkt/k";
+    r.body = body;
+    r.query = security::presign({"AKIAone", crypto::Secret("secret-one"), ""}, "site-1", "s3", site_.clock.now(), 600,
+                                method, r.authority, r.path, query);
+    return site_.send(*gate_, r);
+  };
+  expect(presigned("PUT",
+                   "x-amz-meta-colour=red&x-id=PutObject&x-amz-checksum-crc32=AAAAAA%3D%3D&"
+                   "x-amz-sdk-checksum-algorithm=CRC32",
+                   "hello"),
+         200);
+  auto got = presigned("GET", "x-amz-checksum-mode=ENABLED", "");
+  EXPECT_EQ(got->body, "hello");
+  EXPECT_EQ(header(*got, "x-amz-meta-colour"), "red");
+  EXPECT_NE(header(*got, "x-amz-checksum-crc64nvme"), "");
+  expect(presigned("PUT", "x-amz-acl=public-read", "hello"), 400, "InvalidArgument");
+  expect(presigned("PUT", "x-amz-meta-colour=red%0d%0ax-evil:1", "hello"), 400, "InvalidArgument");
+  expect(presigned("PUT", "x-amz-server-side-encryption=AES256", "hello"), 501, "NotImplemented");
+  expect(presigned("GET", "x-amz-expected-bucket-owner=444455556666", ""), 403, "AccessDenied");
+}
+
+// XML has no way to say a control character.
+TEST_F(S3, ErrorsStayXmlWhateverTheKey) {
+  make_bucket();
+  auto e = send("GET", "/bkt/a%01%00b");
+  EXPECT_EQ(e->status, 404);
+  EXPECT_EQ(e->body.find("&#x"), std::string::npos) << e->body;
+}
+
+TEST_F(S3, DigestsOfEveryBodyAreVerified) {
+  const std::string body =
+      "<CreateBucketConfiguration><LocationConstraint>site-1</LocationConstraint></CreateBucketConfiguration>";
+  auto make = [&](const char* name, const std::string& value) {
+    return send("PUT", "/bkt", "", body, {{name, value}});
+  };
+  expect(make("content-md5", base64(crypto::digest(crypto::Hash::md5, "else"))), 400, "BadDigest");
+  expect(make("content-md5", "x"), 400, "InvalidDigest");
+  expect(make("x-amz-checksum-crc32", crc32_of("else")), 400, "BadDigest");
+  expect(make("x-amz-checksum-xxhash64", "AAAAAAAAAAA="), 501, "NotImplemented");
+  expect(make("x-amz-checksum-type", "FULL_OBJECT"), 501, "NotImplemented");
+  expect(make("x-amz-checksum-crc32", crc32_of(body)), 200);
+  expect(
+      send("POST", "/bkt/k", "uploadId=1", "<CompleteMultipartUpload/>", {{"x-amz-checksum-xxhash64", "AAAAAAAAAAA="}}),
+      501, "NotImplemented");
+  auto put = [&](const char* name, const char* value) {
+    return send("PUT", "/bkt/k", "", "x", {{"x-amz-checksum-crc32", crc32_of("x")}, {name, value}});
+  };
+  expect(put("x-amz-checksum-algorithm", "CRC32"), 200);
+  expect(put("x-amz-checksum-algorithm", "SHA256"), 400, "InvalidRequest");
+  expect(put("x-amz-checksum-type", "FULL_OBJECT"), 200);
+  expect(put("x-amz-checksum-type", "COMPOSITE"), 400, "InvalidRequest");
+  expect(put("x-amz-checksum-mode", "ENABLED"), 501, "NotImplemented");
+}
+
 TEST_F(S3, RangesAreExact) {
   make_bucket();
   std::string body = os::FakeRandom(9).bytes((2 << 20) + 5000);
@@ -261,7 +334,7 @@ TEST_F(S3, RangesAreExact) {
   auto part = send("GET", "/bkt/k", "partNumber=1", "", {{"x-amz-checksum-mode", "ENABLED"}});
   EXPECT_EQ(part->status, 206);
   EXPECT_TRUE(part->body == body);
-  expect(send("GET", "/bkt/k", "partNumber=2"), 400, "InvalidPartNumber");
+  expect(send("GET", "/bkt/k", "partNumber=2"), 416, "InvalidPartNumber");
   auto checked = send("GET", "/bkt/k", "", "", {{"range", "bytes=5-9"}, {"x-amz-checksum-mode", "ENABLED"}});
   EXPECT_EQ(header(*checked, "x-amz-checksum-crc64nvme"), "");  // it is of the whole object
   auto changed = send("GET", "/bkt/k", "", "", {{"range", "bytes=5-9"}, {"if-range", "\"other\""}});
@@ -593,6 +666,10 @@ TEST_F(S3, ManyAreDeletedAtOnceEachByItsOwnRight) {
   EXPECT_EQ(texts(*e, "Code"), "AccessDenied InvalidArgument PreconditionFailed");
   EXPECT_EQ(site_.ledger.all.back().action, "s3:DeleteObject");
   EXPECT_EQ(site_.ledger.all.back().detail, "{\"keys\":4}");
+  std::vector<std::string> told;  // each key that went has its own entry
+  for (const auto& l : site_.ledger.all)
+    if (l.decision == "allow" && l.action == "s3:DeleteObject" && l.detail.empty()) told.push_back(l.resource);
+  EXPECT_EQ(told, (std::vector<std::string>{"arn:aws:s3:::bkt/a", "arn:aws:s3:::bkt/none", "arn:aws:s3:::bkt/b"}));
   as_ = "one";
   EXPECT_EQ(texts(*send("GET", "/bkt", "list-type=2"), "Key"), "c keep/1");
   auto quiet = remove("<Delete>" + entry("c") + "<Quiet>true</Quiet></Delete>");
@@ -624,10 +701,22 @@ TEST_F(S3, OneAccountDoesNotReachAnothersBuckets) {
   for (const char* query : {"list-type=2", "", "versions", "location", "versioning"}) {
     expect(send("GET", "/bkt", query), 403, "AccessDenied");
   }
+  size_t entries = site_.ledger.all.size();
+  auto denied = [&](const char* action, const char* resource) {
+    ASSERT_EQ(site_.ledger.all.size(), ++entries);
+    EXPECT_EQ(site_.ledger.all.back().decision, "deny");
+    EXPECT_EQ(site_.ledger.all.back().action, action);
+    EXPECT_EQ(site_.ledger.all.back().resource, resource);
+    EXPECT_EQ(site_.ledger.all.back().account, "444455556666");
+  };
   expect(send("GET", "/bkt/k"), 403, "AccessDenied");
+  denied("s3:GetObject", "arn:aws:s3:::bkt/k");
   EXPECT_EQ(send("HEAD", "/bkt/k")->status, 403);
+  denied("s3:GetObject", "arn:aws:s3:::bkt/k");
   expect(send("PUT", "/bkt/k", "", "y"), 403, "AccessDenied");
+  denied("s3:PutObject", "arn:aws:s3:::bkt/k");
   expect(send("DELETE", "/bkt/k"), 403, "AccessDenied");
+  denied("s3:DeleteObject", "arn:aws:s3:::bkt/k");
   const std::string body = "<Delete><Object><Key>k</Key></Object></Delete>";
   expect(send("POST", "/bkt", "delete", body, {{"content-md5", base64(crypto::digest(crypto::Hash::md5, body))}}), 403,
          "AccessDenied");

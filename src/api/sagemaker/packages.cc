@@ -208,6 +208,14 @@ std::string last_part(const std::string& arn, std::string_view kind) {  // "grou
   return arn.rfind("arn:", 0) == 0 && at != std::string::npos ? arn.substr(at + marker.size()) : arn;
 }
 
+// A thing of this account by its name or by its own ARN: what is authorised is what is looked up. Another account's or
+// another site's ARN is none of ours.
+Result<std::string> own_name(const Call& call, const std::string& given, std::string_view kind, const char* member) {
+  std::string name = last_part(given, kind);
+  if (name == given || given == call.arn("sagemaker", std::string(kind) + "/" + name)) return name;
+  return invalid(std::string(member) + ": expected a name or an ARN of this account, found " + given.substr(0, 200));
+}
+
 Result<CreateGroupResponse> create_group(Call& call, const CreateGroupRequest& in) {
   Thing group{in.name, call.arn("sagemaker", "model-package-group/" + in.name), to_text(in), {}, call.now()};
   TRY(call.commit([&](store::Txn& txn) -> Status {
@@ -241,7 +249,8 @@ Result<CreatePackageResponse> create_package(Call& call, const CreatePackageRequ
   auto data = TRY(model_data_of(call, in.inference->containers.front()));
   if (!data)
     return invalid("InferenceSpecification.Containers[0]: expected ModelDataUrl or ModelDataSource, found none");
-  const std::string group = in.group ? last_part(*in.group, "model-package-group") : "";
+  const std::string group =
+      in.group ? TRY(own_name(call, *in.group, "model-package-group", "ModelPackageGroupName")) : "";
   Thing package;
   package.request = to_text(in);
   package.created = call.now();
@@ -272,7 +281,7 @@ Result<CreatePackageResponse> create_package(Call& call, const CreatePackageRequ
 }
 
 Result<DescribePackageResponse> describe_package(Call& call, const DescribePackageRequest& in) {
-  const std::string name = last_part(in.name, "model-package");
+  const std::string name = TRY(own_name(call, in.name, "model-package", "ModelPackageName"));
   auto package = TRY(find_thing(call, kPackages, name));
   if (!package) return could_not_find("model package " + name);
   CreatePackageRequest request = TRY(from_text<CreatePackageRequest>(package->request));
@@ -316,14 +325,14 @@ std::string new_package_arn(const Call& call, const CreatePackageRequest& in) {
   return call.arn("sagemaker", "model-package/" + last_part(in.group.value_or(""), "model-package-group") + "/*");
 }
 std::string package_arn(const Call& call, const DescribePackageRequest& in) {
-  if (in.name.rfind("arn:", 0) == 0) return in.name;
+  if (in.name.rfind("arn:", 0) == 0) return in.name;  // the handler takes an ARN only as we write it
   return call.arn("sagemaker", "model-package/" + in.name);
 }
 
 }  // namespace
 
 Result<ModelData> model_of_package(Call& call, const std::string& package) {
-  const std::string name = last_part(package, "model-package");
+  const std::string name = TRY(own_name(call, package, "model-package", "ModelPackageName"));
   TRY(call.may("sagemaker:DescribeModelPackage", call.arn("sagemaker", "model-package/" + name)));
   auto found = TRY(find_thing(call, kPackages, name));
   if (!found) return could_not_find("model package " + name);

@@ -32,7 +32,7 @@ Result<std::vector<fleet::JobChannel>> channels_of(Call& call, const std::vector
   for (const Channel& channel : input) {
     const char* member = "InputDataConfig.DataSource.S3DataSource.S3Uri";
     const S3Uri at = TRY(parse_s3_uri(channel.source.s3.uri, member));
-    TRY(call.may("s3:GetObject", at.arn() + "*"));
+    TRY(call.may_all("s3:GetObject", at.arn()));
     TRY(check_bucket(call, at, member));
     for (const fleet::JobChannel& before : out)
       if (before.name == channel.name) return invalid("InputDataConfig: two channels are called " + channel.name);
@@ -73,7 +73,8 @@ Result<CreateTrainingJobResponse> create(Call& call, const CreateTrainingJobRequ
   spec.output_bucket = output.bucket;
   spec.output_prefix = output.key;
   while (!spec.output_prefix.empty() && spec.output_prefix.back() == '/') spec.output_prefix.pop_back();
-  TRY(call.may("s3:PutObject", output.arn() + (output.key.empty() || output.key.back() == '/' ? "*" : "/*")));
+  const std::string folder = spec.output_prefix + (spec.output_prefix.empty() ? "" : "/") + spec.name + "/";
+  TRY(call.may_all("s3:PutObject", S3Uri{spec.output_bucket, folder}.arn()));
   spec.compressed = in.output.compression.value_or("GZIP") == "GZIP";
   if (in.stopping) spec.max_runtime_s = in.stopping->max_runtime.value_or(kDefaultRuntime);
   if (in.resources && in.resources->volume_gb)
