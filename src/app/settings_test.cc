@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/json.hpp>
+
 #include "app/service_unit.h"
 #include "app/state.h"
 #include "app/training.h"
@@ -83,6 +85,15 @@ TEST(Walls, ThoseThatHoldAndThoseThatDoNot) {
   EXPECT_TRUE(walls.hold.empty());
   EXPECT_EQ(walls.missing.size(), 1u);
   EXPECT_TRUE(walls_of("").hold.empty() && walls_of("").missing.empty());
+}
+
+TEST(TrainingView, ItsCurveBeginsWithTheFirstLoss) {
+  const auto progress = boost::json::parse(
+      R"({"phase":"training","points":[{"step":0,"loss":0,"seconds":0},{"step":9,"loss":6.5,"seconds":1}]})");
+  const TrainingView view = view_of(boost::json::parse(R"({"TrainingJobStatus":"InProgress"})"), progress);
+  ASSERT_EQ(view.curve.size(), 1u);
+  EXPECT_EQ(view.curve[0], (std::pair<int64_t, double>{9, 6.5}));
+  EXPECT_EQ(view.seconds, 1);
 }
 
 TEST(TrainingView, IsAsFarAsItsStepsOrItsTime) {

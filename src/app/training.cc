@@ -33,6 +33,8 @@ double number(const json::object& o, std::string_view name) {
   return v && v->is_number() ? v->to_number<double>() : 0;
 }
 
+}  // namespace
+
 TrainingView view_of(const json::value& job, const json::value& progress) {
   TrainingView view;
   view.status = member(job, "TrainingJobStatus");
@@ -49,13 +51,12 @@ TrainingView view_of(const json::value& job, const json::value& progress) {
   if (const json::value* points = p->if_contains("points"); points && points->is_array())
     for (const json::value& point : points->as_array())
       if (const json::object* o = point.if_object()) {
+        if (number(*o, "step") < 1) continue;  // before the first step there is no loss
         view.curve.emplace_back(static_cast<int64_t>(number(*o, "step")), number(*o, "loss"));
         view.seconds = number(*o, "seconds");
       }
   return view;
 }
-
-}  // namespace
 
 double TrainingView::fraction() const {
   if (status == "Completed") return 1;

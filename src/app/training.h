@@ -33,6 +33,9 @@ struct TrainingView {
   // How far it is, 0 to 1: by steps, or by time where max_seconds ends it before the last step.
   double fraction() const;
 };
+// Of a DescribeTrainingJob and its /training-jobs/NAME/progress.
+TrainingView view_of(const boost::json::value& job, const boost::json::value& progress);
+
 // Asks twice a second, calls `draw` each time, until the job is over; the last DescribeTrainingJob.
 Result<boost::json::value> follow_training(const Context& context, ApiClient& client, const std::string& name,
                                            const std::function<void(const TrainingView&)>& draw);
