@@ -4,44 +4,61 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
+#include "app/term.h"
+#include "base/text.h"
 #include "engine/worker.h"
 
 namespace hf::app {
 namespace json = boost::json;
+namespace {
+constexpr int kHealthTimeoutMs = 10'000;  // the health route waits for nothing
+}
 
 Result<std::unique_ptr<ApiClient>> connect(const Context& context) {
   Connection connection = TRY(read_connection(context.fs, context.state));
-  auto client = TRY(ApiClient::make(std::move(connection), context.clock));
+  auto prober = TRY(ApiClient::make(connection, context.clock, kHealthTimeoutMs));
   ApiClient::Request health;
   health.path = "/health";
-  auto answer = client->send(health);
+  health.anonymous = true;  // with credentials it would be a request like any other, and a denial in the ledger
+  auto answer = prober->send(health);
   if (!answer.ok())
     return fail(Code::unavailable, kNoSiteName,
-                "no site answers at " + client->connection().endpoint + " (state folder '" + context.state +
-                    "'): start it with 'holdfast up --state " + context.state + "'");
-  return client;
+                "no site answers at " + connection.endpoint + " (state folder '" + context.state + "'; " +
+                    answer.error().message + "): start it with 'holdfast up --state " + context.state + "'");
+  return ApiClient::make(std::move(connection), context.clock);
 }
 
 Result<uint64_t> fetch(const Context& context, ApiClient& client, const ApiClient::Request& request,
                        const std::string& path) {
-  auto out = TRY(context.fs.open(path, os::Open::create, 0644));
+  Waiting waiting(stderr_terminal(), context.clock, "fetching " + path);
+  // Beside its place until it is whole: a failed answer leaves what was there.
+  const std::string part = path + ".part";
+  auto out = TRY(context.fs.open(part, os::Open::create, 0644));
   TRY(out->truncate(0));
+  auto discard = [&](Error error) -> Error {
+    (void)context.fs.remove(part);
+    return error;
+  };
   uint64_t at = 0;
   Status wrote;
   std::string start;  // of the body: an error's text, if it is one
-  http::Response response = TRY(client.stream(request, [&](std::string_view piece) {
+  auto answer = client.stream(request, [&](std::string_view piece) {
     if (start.size() < (1 << 16)) start += piece;
     wrote = out->write_at(at, piece);
     at += piece.size();
+    waiting.moved(piece.size());
     return wrote.ok();
-  }));
-  TRY(std::move(wrote));
-  if (response.status >= 300) {
-    response.body = start;
-    return error_of(response);
+  });
+  if (!wrote.ok()) return discard(std::move(wrote).error());
+  if (!answer.ok()) return discard(std::move(answer).error());
+  if (answer->status >= 300) {
+    answer->body = start;
+    return discard(error_of(*answer));
   }
-  TRY(out->sync());
+  if (auto synced = out->sync(); !synced.ok()) return discard(std::move(synced).error());
+  if (auto placed = context.fs.rename(part, path); !placed.ok()) return discard(std::move(placed).error());
   return at;
 }
 
@@ -51,6 +68,10 @@ void print(const std::string& text) {
 }
 
 void print_json(const json::value& value) { print(json::serialize(value)); }
+
+void print_text(const Context& context, const char* name, const std::string& text) {
+  context.json ? print_json(json::object{{name, text}}) : print(text);
+}
 
 void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 
@@ -78,6 +99,31 @@ std::string member(const json::value& object, std::string_view name) {
   const json::value* v = o ? o->if_contains({name.data(), name.size()}) : nullptr;
   if (!v || v->is_null()) return {};
   return v->is_string() ? std::string(v->as_string()) : json::serialize(*v);
+}
+
+Walls walls_of(std::string_view isolation) {
+  constexpr std::string_view kHold = "Holds: ", kMissing = " Does not hold here: ";
+  auto items = [](std::string_view text) {
+    std::vector<std::string> out;
+    text = trim(text);
+    if (text.ends_with('.')) text.remove_suffix(1);
+    for (std::string_view item : split(text, ';'))
+      if (!trim(item).empty()) out.emplace_back(trim(item));
+    return out;
+  };
+  const size_t cut = std::min(isolation.find(kMissing), isolation.size());
+  std::string_view hold = isolation.substr(0, cut);
+  if (hold.starts_with(kHold)) hold.remove_prefix(kHold.size());
+  Walls out;
+  if (!hold.starts_with("nothing")) out.hold = items(hold);
+  if (cut < isolation.size()) out.missing = items(isolation.substr(cut + kMissing.size()));
+  return out;
+}
+
+std::string shell_quoted(const std::string& text) {
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
 
 namespace {
@@ -108,11 +154,23 @@ int report(const Context& context, const Error& error) {
   return error.name == kNoSiteName ? kNoSite : kFailed;
 }
 
+// The parser failed, so its own flag is not set yet.
+int wrong_usage(int argc, char** argv, const std::string& message) {
+  for (int i = 1; i < argc; ++i)
+    if (std::string_view(argv[i]) == "--json") {
+      print_json(json::object{{"error", {{"message", message}, {"name", "Usage"}}}});
+      break;
+    }
+  say("holdfast: " + message);
+  return kUsage;
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "worker") return engine::worker_entry(argc, argv);
   Context context{os::real_fs(), os::real_clock(), os::real_random()};
+  if (argc > 0 && std::string_view(argv[0]).find('/') != std::string_view::npos) context.program = argv[0];
   CLI::App app{"Holdfast: an AI factory that you own and run"};
   app.name("holdfast");
   Work work;
@@ -120,14 +178,19 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e, std::cout, std::cerr) == 0 ? kDone : kUsage;
+    if (e.get_exit_code() == 0) return app.exit(e, std::cout, std::cerr), kDone;
+    return wrong_usage(argc, argv, std::string(e.what()) + " ('holdfast --help' lists what there is)");
   }
   if (!work) {
     say(app.help());
-    return kUsage;
+    return wrong_usage(argc, argv, "expected a command");
   }
-  auto result = work();
-  return result.ok() ? *result : report(context, result.error());
+  try {
+    auto result = work();
+    return result.ok() ? *result : report(context, result.error());
+  } catch (const std::exception& e) {  // an answer of another shape than ours, or no memory
+    return report(context, fail(Code::internal, std::string("unexpected: ") + e.what()));
+  }
 }
 
 }  // namespace hf::app

@@ -24,6 +24,7 @@ struct Context {
   os::Random& random;
   std::string state = "var";
   bool json = false;
+  std::string program = "holdfast";  // as a shell finds it: for the commands that are printed to go on with
 };
 
 enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoSite = 3 };
@@ -44,14 +45,29 @@ void add_help_commands(CLI::App& app, Context& context, Work& work);       // co
 
 // For commands.
 Result<std::unique_ptr<ApiClient>> connect(const Context& context);  // unavailable: no site runs there
+// What the site says of itself, with its addresses.
+Result<boost::json::value> status_of(const Context& context);
 // Writes the answer's body into a file as it comes, synced; its size.
 Result<uint64_t> fetch(const Context& context, ApiClient& client, const ApiClient::Request& request,
                        const std::string& path);
 void print_json(const boost::json::value& value);  // standard output, one line
 void print(const std::string& text);               // standard output
-void say(const std::string& text);                 // standard error
+// A text that is the command's result: as it is, or with --json as the one member `name` of an object.
+void print_text(const Context& context, const char* name, const std::string& text);
+void say(const std::string& text);  // standard error
 // A table with aligned columns; the first row is the heading.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 std::string member(const boost::json::value& object, std::string_view name);  // as text; "" if absent
+
+// What a site says of its workers' isolation, a wall an item: those that hold, and those that do not hold here and why.
+struct Walls {
+  std::vector<std::string> hold, missing;
+};
+Walls walls_of(std::string_view isolation);
+
+std::string shell_quoted(const std::string& text);  // one word of a shell, whatever is in it
+
+std::string bash_completion(const CLI::App& root);
+std::string man_page(const CLI::App& root);
 
 }  // namespace hf::app

@@ -57,7 +57,7 @@ Code code_of(int status) {
 Result<Connection> read_connection(os::Fs& fs, const std::string& state) {
   const std::string site_path = state + "/site.json", admin_path = state + "/admin.json";
   if (!fs.exists(site_path))
-    return fail(Code::not_found,
+    return fail(Code::not_found, kNoSiteName,
                 "no site was started in '" + state + "' yet: start one with 'holdfast up --state " + state + "'");
   json::value site = TRY(parse(TRY(fs.read_file(site_path, 1 << 20)), site_path));
   json::value admin = TRY(parse(TRY(fs.read_file(admin_path, 1 << 20)), admin_path));
@@ -79,16 +79,18 @@ Result<Connection> read_connection(os::Fs& fs, const std::string& state) {
   return c;
 }
 
-Result<std::unique_ptr<ApiClient>> ApiClient::make(Connection connection, os::Clock& clock) {
+Result<std::unique_ptr<ApiClient>> ApiClient::make(Connection connection, os::Clock& clock, int timeout_ms) {
   std::unique_ptr<ApiClient> client(new ApiClient(std::move(connection), clock));
   http::ClientOptions options;
   options.ca_pem = client->connection_.ca_pem;
+  options.timeout_ms = timeout_ms;
   client->http_ = TRY(http::Client::make(client->connection_.endpoint, options));
   return client;
 }
 
 http::Headers ApiClient::sign(const Request& request) const {
   http::Headers headers;
+  if (request.anonymous) return request.headers;
   if (request.service.empty()) {
     headers = request.headers;
     headers.set("authorization", "Bearer " + std::string(connection_.api_key.reveal()));

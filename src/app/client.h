@@ -34,7 +34,8 @@ Result<Connection> read_connection(os::Fs& fs, const std::string& state);
 
 class ApiClient {
  public:
-  static Result<std::unique_ptr<ApiClient>> make(Connection connection, os::Clock& clock);
+  // timeout_ms: without progress. An import of a large model, or a whole ledger, is minutes of silence.
+  static Result<std::unique_ptr<ApiClient>> make(Connection connection, os::Clock& clock, int timeout_ms = 900'000);
   const Connection& connection() const { return connection_; }
 
   struct Request {
@@ -42,6 +43,7 @@ class ApiClient {
     std::string path = "/";  // encoded
     std::string query;       // encoded, without '?'
     std::string service;     // signing name; "" : Bearer with the API key
+    bool anonymous = false;  // no credentials at all: GET /health
     http::Headers headers;
     std::string body;
   };

@@ -5,6 +5,7 @@
 #include "api/gate.h"
 #include "app/cli.h"
 #include "app/state.h"
+#include "app/term.h"
 #include "app/training.h"
 #include "base/bytes.h"
 #include "base/text.h"
@@ -35,8 +36,7 @@ json::object report_json(const security::Ledger::Report& report) {
 Result<json::value> verify_offline(const Context& context, const security::Head* kept) {
   if (!context.fs.exists(context.state + "/db/site.db"))
     return fail(Code::not_found, "no ledger in '" + context.state + "': expected db/site.db there");
-  auto lock = context.fs.lock(context.state + "/lock");
-  if (!lock.ok()) return std::move(lock).error();
+  auto lock = TRY(lock_state(context.fs, context.state, "check"));
   StateKeys keys = TRY(prepare_state(context.fs, context.random, context.state));
   auto bad = [](const Error& e) { return json::value(json::object{{"ok", false}, {"problem", e.message}}); };
   auto db = store::Db::open(context.fs, context.random, context.state + "/db/site.db");
@@ -55,9 +55,11 @@ Result<int> verify(const Context& context, const std::string& head_path) {
   if (client.ok()) {
     json::value body = json::object();
     if (have) body.as_object()["head"] = TRY(json_file(context, head_path));
-    answer = TRY((*client)->holdfast("POST", "/ledger/verify", &body));
+    answer = TRY(
+        waiting_for(context.clock, "verifying", [&] { return (*client)->holdfast("POST", "/ledger/verify", &body); }));
   } else {
-    answer = TRY(verify_offline(context, have ? &kept : nullptr));
+    answer =
+        TRY(waiting_for(context.clock, "verifying", [&] { return verify_offline(context, have ? &kept : nullptr); }));
   }
   const bool ok = member(answer, "ok") == "true";
   if (context.json)
@@ -83,10 +85,11 @@ Result<int> prove(const Context& context, int64_t index) {
   return kDone;
 }
 
-// Entries as JSON lines, exactly the bytes that were hashed.
+// Entries as JSON lines, exactly the bytes that were hashed; with --json on standard output the same in one array.
 Result<int> export_entries(const Context& context, const std::string& to) {
   auto client = TRY(connect(context));
   std::string lines;
+  const bool array = context.json && to.empty();
   int64_t from = 0;
   for (;;) {
     json::value answer =
@@ -94,11 +97,14 @@ Result<int> export_entries(const Context& context, const std::string& to) {
     const json::object* o = answer.if_object();
     const json::value* entries = o ? o->if_contains("lines") : nullptr;
     if (!entries || !entries->is_array()) return fail(Code::internal, "/ledger/entries: expected a list of lines");
-    for (const json::value& e : entries->as_array()) lines += std::string(e.as_string()) + "\n";
+    for (const json::value& e : entries->as_array()) lines += std::string(e.as_string()) + (array ? ",\n" : "\n");
     from += static_cast<int64_t>(entries->as_array().size());
     if (entries->as_array().size() < 1000) break;
   }
-  if (to.empty()) {
+  if (array) {
+    if (!lines.empty()) lines.resize(lines.size() - 2);
+    print("[" + lines + "]");
+  } else if (to.empty()) {
     print(lines);
   } else {
     TRY(context.fs.write_file_atomic(to, lines, 0600));
@@ -181,7 +187,9 @@ void add_receipt(CLI::App& app, Context& context, Work& work) {
 // The site writes STATE/evidence; --to fetches a copy of each file, wherever the site is.
 Result<int> export_evidence(const Context& context, const std::string& to) {
   auto client = TRY(connect(context));
-  json::value body = json::object(), answer = TRY(client->holdfast("POST", "/evidence", &body));
+  json::value body = json::object();
+  json::value answer =
+      TRY(waiting_for(context.clock, "exporting", [&] { return client->holdfast("POST", "/evidence", &body); }));
   std::string folder = member(answer, "folder");
   if (!to.empty()) {
     TRY(context.fs.make_dirs(to, 0755));

@@ -26,23 +26,11 @@ void bash_cases(const CLI::App& app, const std::string& path, std::string& out) 
     bash_cases(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
 }
 
-std::string bash_completion(const CLI::App& root) {
-  std::string out =
-      "# bash completion for holdfast: source it, or put it into /etc/bash_completion.d/\n"
-      "_holdfast() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} path='' words='' i\n"
-      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-      "    case ${COMP_WORDS[i]} in -*) ;; *) path=\"${path:+$path }${COMP_WORDS[i]}\" ;; esac\n"
-      "  done\n"
-      "  case $path in\n";
-  bash_cases(root, "", out);
-  out +=
-      "    *) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
-      "  esac\n"
-      "  COMPREPLY=($(compgen -W \"$words --state --json --help\" -- \"$word\"))\n"
-      "}\n"
-      "complete -F _holdfast holdfast\n";
-  return out;
+// All that may stand in the way to a command: "|models|models import|...|".
+void bash_paths(const CLI::App& app, const std::string& path, std::string& out) {
+  if (!path.empty()) out += path + "|";
+  for (const CLI::App* sub : commands_of(app))
+    bash_paths(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
 }
 
 // roff wants a backslash before a leading dot or quote and before every '-' that is an option's.
@@ -72,6 +60,31 @@ void man_command(const CLI::App& app, const std::string& path, std::string& out)
   for (const CLI::App* sub : commands_of(app)) man_command(*sub, path + " " + sub->get_name(), out);
 }
 
+}  // namespace
+
+// Words that are no command (a file, an option's value) do not change what may follow.
+std::string bash_completion(const CLI::App& root) {
+  std::string out =
+      "# bash completion for holdfast: source it, or put it into /etc/bash_completion.d/\n"
+      "_holdfast() {\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} path='' words='' known='|";
+  bash_paths(root, "", out);
+  out +=
+      "' next i\n"
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+      "    next=\"${path:+$path }${COMP_WORDS[i]}\"\n"
+      "    case $known in *\"|$next|\"*) path=$next ;; esac\n"
+      "  done\n"
+      "  case $path in\n";
+  bash_cases(root, "", out);
+  out +=
+      "  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words --state --json --help\" -- \"$word\"))\n"
+      "}\n"
+      "complete -o default -F _holdfast holdfast\n";
+  return out;
+}
+
 std::string man_page(const CLI::App& root) {
   std::string out =
       ".TH HOLDFAST 1\n.SH NAME\nholdfast \\- an AI factory that you own and run\n.SH SYNOPSIS\n.B holdfast\n"
@@ -81,14 +94,12 @@ std::string man_page(const CLI::App& root) {
   return out;
 }
 
-}  // namespace
-
-void add_help_commands(CLI::App& app, Context&, Work& work) {
+void add_help_commands(CLI::App& app, Context& context, Work& work) {
   auto* completion = app.add_subcommand("completion", "print the completion script for bash");
   completion->footer("example: holdfast completion > /etc/bash_completion.d/holdfast");
   completion->callback([&] {
     work = [&]() -> Result<int> {
-      print(bash_completion(app));
+      print_text(context, "completion", bash_completion(app));
       return kDone;
     };
   });
@@ -96,7 +107,7 @@ void add_help_commands(CLI::App& app, Context&, Work& work) {
   man->footer("example: holdfast man > /usr/share/man/man1/holdfast.1");
   man->callback([&] {
     work = [&]() -> Result<int> {
-      print(man_page(app));
+      print_text(context, "man", man_page(app));
       return kDone;
     };
   });

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "app/cli.h"
+#include "app/term.h"
 #include "app/training.h"
 #include "base/bytes.h"
 #include "base/text.h"
@@ -54,7 +55,8 @@ Result<int> remove_model(const Context& context, const std::string& name) {
 Result<int> import_model(const Context& context, const std::string& folder, const std::string& name, bool shared) {
   auto client = TRY(connect(context));
   json::value body = json::object{{"path", TRY(absolute_path(folder))}, {"name", name}, {"shared", shared}};
-  json::value answer = TRY(client->holdfast("POST", "/models/import", &body));
+  json::value answer = TRY(waiting_for(context.clock, "importing " + folder,
+                                       [&] { return client->holdfast("POST", "/models/import", &body); }));
   if (context.json)
     print_json(answer);
   else
@@ -123,8 +125,16 @@ void add_models(CLI::App& app, Context& context, Work& work) {
 struct TrainArguments {
   std::string file, validation, name;
   std::vector<std::string> set;
-  bool wait = true;
+  bool no_wait = false;
 };
+
+// A job that ended before its last step.
+int unfinished(const json::value& job) {
+  const std::string status = member(job, "TrainingJobStatus"), why = member(job, "FailureReason");
+  say("training " + status + (why.empty() ? "" : ": " + why) +
+      (status == "Stopped" ? " before its last step; the model is what was learnt until then" : ""));
+  return kFailed;
+}
 
 Result<int> train(const Context& context, const TrainArguments& a) {
   TrainingRequest request;
@@ -138,7 +148,7 @@ Result<int> train(const Context& context, const TrainArguments& a) {
   }
   auto client = TRY(connect(context));
   std::string arn = TRY(start_training(context, *client, request));
-  if (!a.wait) {
+  if (a.no_wait) {
     if (context.json)
       print_json(json::object{{"TrainingJobArn", arn}});
     else
@@ -148,12 +158,11 @@ Result<int> train(const Context& context, const TrainArguments& a) {
   json::value job = TRY(follow_training(context, *client, a.name));
   if (context.json) print_json(job);
   const std::string status = member(job, "TrainingJobStatus");
-  if (status == "Completed" || status == "Stopped") {
-    say("model '" + a.name + "' is ready: holdfast chat " + a.name + " \"...\"");
+  if (status == "Completed") {
+    say("model '" + a.name + "' is ready: " + context.program + " chat " + a.name + " \"...\"");
     return kDone;
   }
-  say("training " + status + ": " + member(job, "FailureReason"));
-  return kFailed;
+  return unfinished(job);
 }
 
 void add_train(CLI::App& app, Context& context, Work& work) {
@@ -163,7 +172,7 @@ void add_train(CLI::App& app, Context& context, Work& work) {
   command->add_option("--name", a->name, "the job's and the model's name")->required();
   command->add_option("--validation", a->validation, "lines to measure the loss on");
   command->add_option("--set", a->set, "a hyperparameter, NAME=VALUE (docs/training.md)");
-  command->add_flag("!--no-wait", a->wait, "start it and return");
+  command->add_flag("--no-wait", a->no_wait, "start it and return");
   command->footer("example: holdfast train tickets.jsonl --name tickets --set steps=800");
   command->callback([&context, &work, a] { work = [&context, a] { return train(context, *a); }; });
 }
@@ -230,7 +239,7 @@ void add_jobs(CLI::App& app, Context& context, Work& work) {
         auto client = TRY(connect(*ctx));
         json::value job = TRY(follow_training(*ctx, *client, *name));
         if (ctx->json) print_json(job);
-        return member(job, "TrainingJobStatus") == "Completed" ? kDone : kFailed;
+        return member(job, "TrainingJobStatus") == "Completed" ? kDone : unfinished(job);
       })
       ->add_option("name", *name, "the job")
       ->required();
@@ -305,6 +314,9 @@ Result<std::string> ask(const Context& context, ApiClient& client, const ChatArg
 }
 
 Result<int> chat(const Context& context, const ChatArguments& a) {
+  if (context.json && a.text.empty())
+    return fail(Code::invalid,
+                "--json prints one value: expected a text to ask, as in 'holdfast chat MODEL TEXT --json'");
   auto client = TRY(connect(context));
   json::array messages;
   std::string line = a.text;

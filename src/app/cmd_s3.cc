@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "app/cli.h"
+#include "app/term.h"
 #include "base/text.h"
 #include "os/fs.h"
 
@@ -81,7 +82,8 @@ Result<int> put(const Context& context, const std::string& file, const std::stri
   if (where.key.empty() || where.key.ends_with('/')) where.key += file.substr(file.rfind('/') + 1);
   auto client = TRY(connect(context));
   std::string body = TRY(context.fs.read_file(file, 5ull << 30));
-  TRY(client->s3("PUT", where.bucket, where.key, "", std::move(body)));
+  TRY(waiting_for(context.clock, "storing " + file,
+                  [&] { return client->s3("PUT", where.bucket, where.key, "", std::move(body)); }));
   if (context.json)
     print_json(json::object{{"bucket", where.bucket}, {"key", where.key}});
   else
@@ -93,7 +95,8 @@ Result<int> get(const Context& context, const std::string& uri, std::string file
   Location where = TRY(location(uri));
   if (file.empty()) file = where.key.substr(where.key.rfind('/') + 1);
   auto client = TRY(connect(context));
-  auto answer = TRY(client->s3("GET", where.bucket, where.key));
+  auto answer =
+      TRY(waiting_for(context.clock, "fetching " + uri, [&] { return client->s3("GET", where.bucket, where.key); }));
   TRY(context.fs.write_file_atomic(file, answer.body, 0644));
   if (context.json)
     print_json(json::object{{"file", file}, {"bytes", answer.body.size()}});

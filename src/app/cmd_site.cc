@@ -7,6 +7,8 @@
 #include "app/service_unit.h"
 #include "app/settings.h"
 #include "app/site.h"
+#include "app/state.h"
+#include "app/training.h"
 #include "base/text.h"
 #include "fleet/fleet.h"
 #include "os/process.h"
@@ -28,17 +30,6 @@ Result<json::object> site_file(const Context& context) {
   return v.as_object();
 }
 
-// The pid of the site that holds the folder's lock, or 0.
-int running_pid(const Context& context) {
-  if (!context.fs.exists(context.state + "/lock")) return 0;
-  auto lock = context.fs.lock(context.state + "/lock");
-  if (lock.ok() || lock.error().code != Code::conflict) return 0;
-  auto file = site_file(context);
-  if (!file.ok() || !file->contains("pid")) return 0;
-  auto pid = parse_int(member(json::value(*file), "pid"));
-  return pid.ok() ? static_cast<int>(*pid) : 0;
-}
-
 void show_site(const Context& context, const json::value& status) {
   if (context.json) return print_json(status);
   std::string models;
@@ -52,20 +43,12 @@ void show_site(const Context& context, const json::value& status) {
   if (!member(status, "listen").empty()) print("open at   " + member(status, "listen") + "  (TLS only)");
   print("version   " + member(status, "version"));
   print("process   " + member(status, "pid") + ", worker " + member(status, "worker_pid"));
-  print("isolation " + member(status, "isolation"));
+  const Walls walls = walls_of(member(status, "isolation"));
+  print("isolation " + std::to_string(walls.hold.size()) + " walls round a worker hold (" + context.program +
+        " doctor names and tries them)");
+  for (const std::string& wall : walls.missing) print("          NOT here: " + wall);
   print("loaded   " + (models.empty() ? " nothing" : models));
-  print("next      eval \"$(holdfast env --state " + context.state + ")\"");
-}
-
-Result<json::value> status_of(const Context& context) {
-  auto client = TRY(connect(context));
-  json::value status = TRY(client->holdfast("GET", "/status"));
-  if (json::object* o = status.if_object()) {
-    (*o)["endpoint"] = client->connection().endpoint;
-    (*o)["http_endpoint"] = client->connection().http_endpoint;
-    (*o)["ca"] = client->connection().ca_path;
-  }
-  return status;
+  print("next      eval \"$(" + context.program + " env --state " + context.state + ")\"");
 }
 
 struct UpArguments {
@@ -76,6 +59,7 @@ struct UpArguments {
 Result<int> serve(const Context& context, const Settings& settings) {
   os::block_stop_signals();
   auto site = TRY(RunningSite::start(context.fs, context.clock, context.random, context.state, settings));
+  TRY(settings.save(context.fs, context.state));  // only what a site could start with is kept for the next start
   say("holdfast: serving at " + site->endpoint());
   int signal = os::wait_for_stop_signal();
   say("holdfast: signal " + std::to_string(signal) + ", stopping");
@@ -85,9 +69,13 @@ Result<int> serve(const Context& context, const Settings& settings) {
 }
 
 // Starts this program again in the background and waits until it serves, or says why it does not.
-Result<int> launch(const Context& context) {
+Result<int> launch(const Context& context, const std::map<std::string, std::string>& given) {
   os::Spawn spec;
   spec.arguments = {"up", "--foreground", "--state", context.state};
+  for (const auto& [name, value] : given) {
+    spec.arguments.push_back("--" + name);
+    spec.arguments.push_back(value);
+  }
   for (const char* name : {"HOLDFAST_ISA", "PATH", "HOME", "LANG", "TMPDIR"})
     if (const char* value = std::getenv(name)) spec.environment.push_back(std::string(name) + "=" + value);
   const std::string log_path = context.state + "/log/site.log";
@@ -117,12 +105,39 @@ Result<int> launch(const Context& context) {
   return fail(Code::unavailable, "the site did not answer within a minute: see " + log_path);
 }
 
-Result<int> up(const Context& context, const UpArguments& arguments) {
-  if (running_pid(context) != 0) {
+// The one that runs, once it answers: it may just be starting.
+Result<json::value> wait_for_site(const Context& context) {
+  auto status = status_of(context);
+  for (int waited = 0; !status.ok() && waited < kStartTimeoutMs && site_pid(context.fs, context.state) != 0;
+       waited += 50) {
+    context.clock.sleep_us(50'000);
+    status = status_of(context);
+  }
+  return status;
+}
+
+// Settings are read at the start: those of a running site that are asked for otherwise would be ignored in silence.
+Status same_settings(const Context& context, const Settings& settings, const UpArguments& arguments) {
+  for (const auto& [name, value] : arguments.given)
+    if (settings.text(name) != value)
+      return fail(Code::conflict, "a site already runs on '" + context.state + "' with --" + name + " '" +
+                                      settings.text(name) + "', not '" + value +
+                                      "': stop it first with 'holdfast down --state " + context.state + "'");
+  return {};
+}
+
+Result<int> up(const Context& context, UpArguments arguments) {
+  for (const Setting& row : settings())  // the next start may be from another folder
+    if (auto it = arguments.given.find(row.name);
+        it != arguments.given.end() && std::string_view(row.form) == "file" && !it->second.empty())
+      it->second = TRY(absolute_path(it->second));
+  if (int pid = site_pid(context.fs, context.state); pid != 0) {
     if (arguments.foreground)
-      return fail(Code::conflict, "a site (process " + std::to_string(running_pid(context)) +
-                                      ") already runs on the state folder '" + context.state + "'");
-    show_site(context, TRY(status_of(context)));
+      return fail(Code::conflict, "a site (process " + std::to_string(pid) + ") already runs on the state folder '" +
+                                      context.state + "'");
+    json::value status = TRY(wait_for_site(context));
+    TRY(same_settings(context, TRY(Settings::load(context.fs, context.state)), arguments));
+    show_site(context, status);
     return kDone;
   }
   TRY(context.fs.make_dirs(context.state));
@@ -132,12 +147,11 @@ Result<int> up(const Context& context, const UpArguments& arguments) {
     return fail(Code::invalid, "--cert and --key belong together: only one was given");
   if (!settings.text("listen").empty() && settings.text("host").empty() && settings.text("cert").empty())
     return fail(Code::invalid, "--listen needs --host NAME: the name others use, which the certificate must hold");
-  TRY(settings.save(context.fs, context.state));
-  return arguments.foreground ? serve(context, settings) : launch(context);
+  return arguments.foreground ? serve(context, settings) : launch(context, arguments.given);
 }
 
 Result<int> down(const Context& context) {
-  int pid = running_pid(context);
+  int pid = site_pid(context.fs, context.state);
   if (pid == 0) {
     if (context.json) print_json(json::object{{"stopped", false}});
     say("no site runs on '" + context.state + "'");
@@ -145,7 +159,7 @@ Result<int> down(const Context& context) {
   }
   TRY(os::send_signal(pid, SIGTERM));
   for (int waited = 0; waited < kStopTimeoutMs; waited += 50) {
-    if (running_pid(context) == 0) {
+    if (site_pid(context.fs, context.state) != pid) {
       if (context.json) print_json(json::object{{"stopped", true}, {"pid", pid}});
       say("stopped (process " + std::to_string(pid) + ")");
       return kDone;
@@ -180,9 +194,7 @@ Result<int> env(const Context& context) {
     return kDone;
   }
   for (const auto& [name, value] : rows) {
-    std::string quoted;
-    for (char ch : value) quoted += ch == '\'' ? std::string("'\\''") : std::string(1, ch);
-    print("export " + name + "='" + quoted + "'");
+    print("export " + name + "=" + shell_quoted(value));
   }
   return kDone;
 }
@@ -226,7 +238,9 @@ Result<int> doctor(const Context& context) {
          : cpu.avx2 ? "AVX2"
                     : "neither AVX2 nor AVX-512: slow") +
         (cpu.amx_bf16 ? ", AMX" : ""));
-  print("isolation  " + status.isolation);
+  const Walls walls = walls_of(status.isolation);
+  for (const std::string& wall : walls.hold) print("  holds    " + wall);
+  for (const std::string& wall : walls.missing) print("  NOT here " + wall);
   for (const auto& a : report.attempts)
     print(std::string(a.refused ? "  refused  " : "  ALLOWED  ") + a.name + ": " + a.tried + " -> " + a.outcome);
   for (const auto& [name, value] : report.counters) print("  counter  " + name + " = " + std::to_string(value));
@@ -254,25 +268,52 @@ void add_up(CLI::App& app, Context& context, Work& work) {
 void add_service(CLI::App& app, Context& context, Work& work) {
   auto* service = app.add_subcommand("service", "run the site as a systemd service with a user of its own");
   service->require_subcommand(1);
+  service->footer("example: sudo holdfast service install");
   auto options = std::make_shared<ServiceOptions>();
-  auto* install = service->add_subcommand("install", "make the user, install program and unit, start it");
+  auto add_options = [&](CLI::App* command) {
+    command->add_option("--listen", options->listen, "open it to others at ADDR:PORT, TLS only");
+    command->add_option("--host", options->host, "the name others use");
+    command->add_option("--cert", options->cert, "a certificate of your own (PEM, with its chain)");
+    command->add_option("--key", options->key, "the key of --cert (PEM)");
+  };
+  auto* install =
+      service->add_subcommand("install", "make the user, install program and unit, start it; or upgrade it");
   install->add_option("--root", options->root, "install below this folder instead of / (nothing is started)");
-  install->add_option("--listen", options->listen, "open it to others at ADDR:PORT, TLS only");
-  install->add_option("--host", options->host, "the name others use");
+  add_options(install);
   install->footer("example: sudo holdfast service install --listen 0.0.0.0:8443 --host factory.example.org");
-  install->callback(
-      [&context, &work, options] { work = [&context, options] { return install_service(context, *options); }; });
+  install->callback([&context, &work, &app, options] {
+    work = [&context, &app, options] {
+      return install_service(context, *options, {man_page(app), bash_completion(app)});
+    };
+  });
+  auto* uninstall = service->add_subcommand("uninstall", "stop it, remove program and unit; its state stays");
+  uninstall->add_option("--root", options->root, "below this folder instead of /");
+  uninstall->footer("example: sudo holdfast service uninstall");
+  uninstall->callback(
+      [&context, &work, options] { work = [&context, options] { return uninstall_service(context, *options); }; });
   auto* show = service->add_subcommand("show", "print the unit");
+  add_options(show);
   show->footer("example: holdfast service show");
-  show->callback([&work, options] {
-    work = [options]() -> Result<int> {
-      print(service_unit(*options));
+  show->callback([&context, &work, options] {
+    work = [&context, options]() -> Result<int> {
+      print_text(context, "unit", service_unit(TRY(checked(*options))));
       return kDone;
     };
   });
 }
 
 }  // namespace
+
+Result<json::value> status_of(const Context& context) {
+  auto client = TRY(connect(context));
+  json::value status = TRY(client->holdfast("GET", "/status"));
+  if (json::object* o = status.if_object()) {
+    (*o)["endpoint"] = client->connection().endpoint;
+    (*o)["http_endpoint"] = client->connection().http_endpoint;
+    (*o)["ca"] = client->connection().ca_path;
+  }
+  return status;
+}
 
 void add_site_commands(CLI::App& app, Context& context, Work& work) {
   add_up(app, context, work);

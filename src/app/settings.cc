@@ -1,6 +1,8 @@
 #include "app/settings.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cctype>
 
 #include "base/text.h"
 
@@ -11,11 +13,11 @@ const std::vector<Setting>& settings() {
   static const std::vector<Setting> rows = {
       {"region", "site-1", "text", "the region's name in ARNs and signatures"},
       {"listen", "", "address:port", "open the site to others at this address, TLS only"},
-      {"host", "", "text", "the name others use, put into the certificate"},
+      {"host", "", "name", "the name others use, put into the certificate"},
       {"cert", "", "file", "a certificate of your own (PEM, with its chain) instead of the site's"},
       {"key", "", "file", "the key of --cert (PEM)"},
       {"port", "0", "integer 0..65535", "the port on loopback; 0: the first free one from 8480"},
-      {"isa", "", "text", "force the engine's instruction set: scalar, avx2 or avx512"},
+      {"isa", "", "scalar|avx2|avx512", "force the engine's instruction set"},
       {"threads", "0", "integer 0..1024", "threads of a worker; 0: all cores"},
       {"kv-mib", "256", "integer 16..1048576", "memory for keys and values of running requests, MiB"},
       {"queue", "1024", "integer 1..1000000", "requests that may wait for the engine"},
@@ -40,6 +42,15 @@ Result<std::string> checked(const Setting& row, const std::string& value) {
   } else if (form == "address:port" && !value.empty()) {
     auto address = parse_address(value);
     if (!address.ok()) return fail(Code::invalid, name + ": " + address.error().message);
+  } else if (form == "name" && !value.empty()) {
+    const bool plain = std::all_of(value.begin(), value.end(),
+                                   [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == ':'; });
+    if (!plain || value.size() > 253)
+      return fail(Code::invalid, name + ": expected a DNS name or an IP address, found '" + value + "'");
+  } else if (form.find('|') != form.npos && !value.empty()) {
+    const auto choices = split(form, '|');
+    if (std::find(choices.begin(), choices.end(), value) == choices.end())
+      return fail(Code::invalid, name + ": expected one of " + row.form + ", found '" + value + "'");
   }
   return value;
 }

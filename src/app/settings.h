@@ -1,4 +1,4 @@
-// Settings of a site: one row each. `holdfast up --NAME`, STATE/settings.json, the help and docs/settings.md read it.
+// Settings of a site: one row each. `holdfast up --NAME`, STATE/settings.json and the help read it.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,14 @@ namespace hf::app {
 struct Setting {
   const char* name;   // "kv-mib"
   const char* value;  // default, as text
-  const char* form;   // "integer 16..1048576", "text", "address:port", "file"
-  const char* help;   // one line
+  const char*
+      form;  // "integer 16..1048576", "address:port", "file", "a|b|c" (one of these), "text", "name" (of a host)
+  const char* help;  // one line
 };
 const std::vector<Setting>& settings();
 
 // Values by name, defaults filled in. What is given on the command line is kept in STATE/settings.json for the next
-// start.
+// start, once a site has started with it. An empty value is as none given.
 class Settings {
  public:
   static Result<Settings> load(os::Fs& fs, const std::string& state);

@@ -87,7 +87,7 @@ class RunningSiteImpl : public RunningSite {
  private:
   Result<std::unique_ptr<os::File>> take_lock() {
     TRY(fs_.make_dirs(state_, 0700));
-    auto lock = fs_.lock(state_ + "/lock");
+    auto lock = lock_state(fs_, state_, "site");
     if (!lock.ok() && lock.error().code == Code::conflict)
       return fail(Code::conflict, "another site already runs on the state folder '" + state_ + "'");
     return lock;

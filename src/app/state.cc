@@ -1,5 +1,7 @@
 #include "app/state.h"
 
+#include <unistd.h>
+
 #include <boost/json.hpp>
 
 #include "base/bytes.h"
@@ -30,6 +32,24 @@ std::string digits(os::Random& random, int n) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<os::File>> lock_state(os::Fs& fs, const std::string& state, const std::string& what) {
+  auto lock = TRY(fs.lock(state + "/lock"));
+  TRY(lock->truncate(0));
+  TRY(lock->write_at(0, what + " " + std::to_string(getpid()) + "\n"));
+  return lock;
+}
+
+int site_pid(os::Fs& fs, const std::string& state) {
+  const std::string path = state + "/lock";
+  if (!fs.exists(path)) return 0;
+  auto lock = fs.lock(path);
+  if (lock.ok() || lock.error().code != Code::conflict) return 0;
+  auto text = fs.read_file(path, 64);
+  if (!text.ok() || !text->starts_with("site ")) return 0;
+  auto pid = parse_int(trim(std::string_view(*text).substr(5)));
+  return pid.ok() && *pid > 0 ? static_cast<int>(*pid) : 0;
+}
 
 Result<StateKeys> prepare_state(os::Fs& fs, os::Random& random, const std::string& state) {
   for (const char* folder : {"", "/tls", "/db", "/objects", "/models", "/evidence", "/log"})

@@ -1,5 +1,5 @@
 // The state folder: what is in it, and what a first start makes.
-//   lock           held while a site runs on the folder
+//   lock           held while a site runs on the folder; its text is what holds it: "site PID" or "check PID"
 //   site.json      where the site is (endpoint, CA, region, id, pid); rewritten at each start
 //   admin.json     the administrator's keys, mode 0600
 //   settings.json  what was given to `holdfast up`
@@ -26,6 +26,11 @@ struct StateKeys {
   crypto::Secret root_key;  // 32 bytes
   crypto::SigningKey signing_key;
 };
+
+// Takes the folder's lock and writes down for what: "site" (serves) or "check" (only looks). conflict: it is held.
+Result<std::unique_ptr<os::File>> lock_state(os::Fs& fs, const std::string& state, const std::string& what);
+// The process of the site that holds the lock; 0: none does.
+int site_pid(os::Fs& fs, const std::string& state);
 
 // Makes the folder and its keys where they are missing. Never replaces a key that is there.
 Result<StateKeys> prepare_state(os::Fs& fs, os::Random& random, const std::string& state);

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+
+#include "base/text.h"
 
 namespace hf::app {
 namespace {
@@ -121,6 +124,34 @@ void ProgressBar::draw(const std::string& note, bool force) {
   block_.draw({line}, line, force);
 }
 
+Waiting::Waiting(Terminal& terminal, os::Clock& clock, std::string label)
+    : terminal_(terminal), clock_(clock), label_(std::move(label)) {
+  thread_ = os::Thread("hf-waiting", [this] { run(); });
+}
+
+Waiting::~Waiting() {
+  {
+    std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  ended_.notify_all();
+}
+
+void Waiting::run() {
+  LiveBlock block(terminal_, clock_);
+  const int64_t begun = clock_.monotonic_us();
+  std::unique_lock lock(mutex_);
+  for (auto pause = std::chrono::milliseconds(2000); !ended_.wait_for(lock, pause, [this] { return over_; });
+       pause = std::chrono::milliseconds(200)) {
+    const std::string line = waiting_line(label_, static_cast<double>(clock_.monotonic_us() - begun) / 1e6, bytes_);
+    block.draw({line}, line);
+  }
+}
+
+std::string waiting_line(const std::string& label, double seconds, uint64_t bytes) {
+  return label + "  " + duration(seconds) + (bytes > 0 ? "  " + human_bytes(bytes) : "");
+}
+
 std::string duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "-";
   auto s = static_cast<int64_t>(std::min(seconds, 1e9) + 0.5);
@@ -186,9 +217,11 @@ std::vector<std::string> draw_curve(const std::vector<std::pair<double, double>>
     if (n == 0) continue;
     int y = static_cast<int>((high - sum / static_cast<double>(n)) / range * (dots_y - 1) + 0.5);
     int from = last_x < 0 ? x : last_x;
-    for (int i = from; i <= x; i++) {  // a straight line from the point before
+    for (int i = from, before = last_x < 0 ? y : last_y; i <= x; i++) {  // a line from the point before, without gaps
       double part = x == from ? 1 : static_cast<double>(i - from) / (x - from);
-      set(i, last_x < 0 ? y : static_cast<int>(last_y + (y - last_y) * part + 0.5));
+      int now = last_x < 0 ? y : static_cast<int>(last_y + (y - last_y) * part + 0.5);
+      for (int dot = std::min(before, now); dot <= std::max(before, now); dot++) set(i, dot);
+      before = now;
     }
     last_x = x;
     last_y = y;

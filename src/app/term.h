@@ -3,13 +3,17 @@
 // One thread at a time.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "os/clock.h"
+#include "os/thread.h"
 
 namespace hf::app {
 
@@ -65,7 +69,38 @@ class ProgressBar {
   bool finished_ = false;
 };
 
+// For what cannot say how far it is: after two seconds, "importing  14 s" or "fetching x  8 s  12.0 MiB", redrawn by a
+// thread of its own until it is destroyed. What is shorter shows nothing.
+class Waiting {
+ public:
+  Waiting(Terminal& terminal, os::Clock& clock, std::string label);
+  ~Waiting();
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  void moved(uint64_t bytes) { bytes_ += bytes; }  // any thread
+
+ private:
+  void run();
+  Terminal& terminal_;
+  os::Clock& clock_;
+  const std::string label_;
+  std::atomic<uint64_t> bytes_ = 0;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool over_ = false;  // guarded by mutex_
+  os::Thread thread_;
+};
+
+// What `work` gives, with that on the terminal while it takes.
+template <class WorkToDo>
+auto waiting_for(os::Clock& clock, const std::string& label, const WorkToDo& work) {
+  Waiting waiting(stderr_terminal(), clock, label);
+  return work();
+}
+
 // ---- pure drawing, for the above and for tests
+
+std::string waiting_line(const std::string& label, double seconds, uint64_t bytes);
 
 std::string duration(
     double seconds);  // "8 s", "2 min 05 s", "1 h 02 min"; "-" if it is not known (negative, not finite)

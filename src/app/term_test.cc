@@ -120,6 +120,15 @@ TEST(Term, CurveFallsFromLeftToRight) {
 TEST(Term, CurveTakesAnything) {
   EXPECT_EQ(draw_curve({}, 0, 0, 0).size(), 2u);
   EXPECT_EQ(draw_curve({{0, 1}}, 0, 80, 5).size(), 5u);
+  EXPECT_EQ(waiting_line("importing", 14.2, 0), "importing  14 s");
+  EXPECT_EQ(waiting_line("fetching", 3, 3 << 20), "fetching  3 s  3.0 MiB");
+  // A cliff between two neighbours is one line: no row of it is empty.
+  const std::string empty = "\xe2\xa0\x80";
+  for (const auto& line : draw_curve({{0, 9}, {1, 1}}, 100, 80, 8)) {
+    std::string dots = line.substr(line.find('|') + 1);
+    for (size_t at; (at = dots.find(empty)) != std::string::npos;) dots.erase(at, empty.size());
+    EXPECT_NE(dots, "");
+  }
   EXPECT_EQ(draw_curve({{0, NAN}, {1, INFINITY}, {-1, 2}, {5, 3}}, 4, 80, 5).size(), 5u);
   EXPECT_EQ(draw_curve({{0, 1e308}, {1, -1e308}, {2, 1}}, 2, 20, 3).size(), 3u);
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 
@@ -14,6 +15,7 @@ namespace {
 
 Status upload(const Context& context, ApiClient& client, const std::string& path, const std::string& bucket,
               const std::string& key) {
+  Waiting waiting(stderr_terminal(), context.clock, "storing " + path);
   std::string body = TRY(context.fs.read_file(path, 4ull << 30));
   http::Headers headers;
   headers.set("content-type", "application/jsonl");
@@ -31,6 +33,8 @@ double number(const json::object& o, std::string_view name) {
   return v && v->is_number() ? v->to_number<double>() : 0;
 }
 
+}  // namespace
+
 TrainingView view_of(const json::value& job, const json::value& progress) {
   TrainingView view;
   view.status = member(job, "TrainingJobStatus");
@@ -47,13 +51,19 @@ TrainingView view_of(const json::value& job, const json::value& progress) {
   if (const json::value* points = p->if_contains("points"); points && points->is_array())
     for (const json::value& point : points->as_array())
       if (const json::object* o = point.if_object()) {
+        if (number(*o, "step") < 1) continue;  // before the first step there is no loss
         view.curve.emplace_back(static_cast<int64_t>(number(*o, "step")), number(*o, "loss"));
         view.seconds = number(*o, "seconds");
       }
   return view;
 }
 
-}  // namespace
+double TrainingView::fraction() const {
+  if (status == "Completed") return 1;
+  const double by_steps = steps > 0 ? static_cast<double>(step) / static_cast<double>(steps) : 0;
+  const double by_time = seconds > 0 ? seconds / (seconds + std::max(seconds_left, 0.0)) : 0;
+  return std::min(std::max(by_steps, by_time), 1.0);
+}
 
 Result<std::string> absolute_path(const std::string& path) {
   if (path.starts_with('/')) return path;
@@ -104,7 +114,7 @@ Result<json::value> follow_training(const Context& context, ApiClient& client, c
   Terminal& terminal = stderr_terminal();
   LiveBlock block(terminal, context.clock);
   return follow_training(context, client, name, [&](const TrainingView& view) {
-    const double fraction = view.steps > 0 ? static_cast<double>(view.step) / static_cast<double>(view.steps) : 0;
+    const double fraction = view.fraction();
     const bool training = view.phase == "training" || view.phase == "writing";
     char note[80];
     std::snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", view.loss, view.tokens_per_second);
@@ -113,11 +123,12 @@ Result<json::value> follow_training(const Context& context, ApiClient& client, c
     if (training && view.curve.size() > 1) {
       std::vector<std::pair<double, double>> points;
       for (const auto& [step, loss] : view.curve) points.emplace_back(static_cast<double>(step), loss);
-      lines = draw_curve(points, static_cast<double>(view.steps), columns, 8);
+      lines = draw_curve(points, static_cast<double>(view.step) / std::max(fraction, 1e-6), columns, 8);
     }
     const std::string label = training ? "training" : view.phase.empty() ? view.status : view.phase;
     lines.push_back(progress_line(label, fraction, training ? view.seconds_left : -1, training ? note : "", columns));
-    block.draw(lines, lines.back());
+    const bool over = view.status != "InProgress" && view.status != "Stopping";
+    block.draw(lines, lines.back(), over);
   });
 }
 

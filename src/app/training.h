@@ -26,10 +26,16 @@ Result<std::string> start_training(const Context& context, ApiClient& client, co
 struct TrainingView {
   std::string status, phase;  // TrainingJobStatus; "tokenizer", "training", ...
   int64_t step = 0, steps = 0, tokens = 0;
-  double loss = 0, tokens_per_second = 0, seconds_left = 0, seconds = 0;
+  double loss = 0, tokens_per_second = 0, seconds_left = 0, seconds = 0;  // seconds: since the first step
   uint64_t peak_bytes = 0;
   std::vector<std::pair<int64_t, double>> curve;  // (step, loss), oldest first
+
+  // How far it is, 0 to 1: by steps, or by time where max_seconds ends it before the last step.
+  double fraction() const;
 };
+// Of a DescribeTrainingJob and its /training-jobs/NAME/progress.
+TrainingView view_of(const boost::json::value& job, const boost::json::value& progress);
+
 // Asks twice a second, calls `draw` each time, until the job is over; the last DescribeTrainingJob.
 Result<boost::json::value> follow_training(const Context& context, ApiClient& client, const std::string& name,
                                            const std::function<void(const TrainingView&)>& draw);

@@ -1,10 +1,12 @@
 #include "app/quickstart/program.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
 #include "os/process.h"
+#include "os/signals.h"
 
 namespace hf::app {
 
@@ -14,6 +16,17 @@ std::vector<std::string> passed_environment() {
     if (const char* value = std::getenv(name)) out.push_back(std::string(name) + "=" + value);
   }
   return out;
+}
+
+std::string evidence_verifier(os::Fs& fs) {
+  std::string program = os::program_of(getpid());
+  std::string folder = program.substr(0, program.find_last_of('/'));
+  auto up = [](const std::string& path) { return path.substr(0, path.find_last_of('/')); };
+  for (const auto& path : {up(up(folder)) + "/scripts/verify-evidence", folder + "/verify-evidence",
+                           up(folder) + "/share/holdfast/verify-evidence", std::string("scripts/verify-evidence")}) {
+    if (fs.exists(path)) return path;
+  }
+  return {};
 }
 
 Result<ProgramOutput> run_program(const Context& context, const std::string& scratch, const std::string& program,

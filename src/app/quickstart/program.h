@@ -21,4 +21,7 @@ Result<ProgramOutput> run_program(const Context& context, const std::string& scr
                                   const std::vector<std::string>& arguments, int timeout_s = 120,
                                   uint64_t limit = 512u << 20);
 
+// scripts/verify-evidence: beside the program in a source tree, or where `service install` puts it; "" : nowhere.
+std::string evidence_verifier(os::Fs& fs);
+
 }  // namespace hf::app

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
+#include "app/quickstart/program.h"
 #include "app/quickstart/run.h"
 #include "base/text.h"
 
@@ -55,19 +56,20 @@ void QuickstartRun::summary() {
     tell("  " + what + std::string(18 - std::min<size_t>(what.size(), 17), ' ') + name);
   tell("  memory            " + human_bytes(report_.peak_memory_bytes) + " at most, all processes together");
   const std::string state = context_.state == "var" ? "" : " --state " + context_.state;
+  const std::string call = "  " + context_.program + " ";
   if (!site_) {
     tell("\nGo on with:");
-    tell("  eval \"$(holdfast env" + state + ")\"");
-    tell("  holdfast chat" + state + " " + name_ + " " +
-         boost::json::serialize(boost::json::string(data_.held_out[0].prompt)));
+    tell("  eval \"$(" + context_.program + " env" + state + ")\"");
+    tell(call + "chat" + state + " " + name_ + " " + shell_quoted(data_.held_out[0].prompt));
     tell("  aws --endpoint-url \"$AWS_ENDPOINT_URL\" sagemaker describe-training-job --training-job-name " + name_);
-    tell("  holdfast ledger" + state + " verify --head " + folder_ + "/head.json");
-    tell("  scripts/verify-evidence " + evidence_);
-    tell("  holdfast models" + state + " export " + name_ + " --to ./" + name_);
+    tell(call + "ledger" + state + " verify --head " + folder_ + "/head.json");
+    if (const std::string script = evidence_verifier(context_.fs); !script.empty())
+      tell("  " + script + " " + evidence_);
+    tell(call + "models" + state + " export " + name_ + " --to ./" + name_);
   } else {
     tell("\nThe site that this command started is stopped now. Go on with:");
-    tell("  holdfast up" + state);
-    tell("  holdfast chat" + state + " " + name_ + " \"...\"");
+    tell(call + "up" + state);
+    tell(call + "chat" + state + " " + name_ + " \"...\"");
   }
   if (!report_.everything_verified()) tell("\nNOT everything was as it must be: see above.");
   if (report_.data == "tickets" && report_.after) {

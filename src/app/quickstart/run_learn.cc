@@ -112,7 +112,9 @@ Status QuickstartRun::start_site() {
        client_->connection().account);
   if (auto isolation = text_at(status, {"isolation"}); !isolation.empty()) {
     tell("  a worker's walls:");
-    for (auto wall : split(isolation, ';')) tell("    " + std::string(trim(wall)));
+    const Walls walls = walls_of(isolation);
+    for (const auto& wall : walls.hold) tell("    " + wall);
+    for (const auto& wall : walls.missing) tell("    NOT here: " + wall);
   }
   memory_ = std::make_unique<MemoryWatch>(context_.fs, context_.clock,
                                           std::vector<int>{getpid(), static_cast<int>(integer_at(status, {"pid"}))});
@@ -139,7 +141,8 @@ Result<Dataset> QuickstartRun::read_packages() {
 Result<Dataset> QuickstartRun::read_user_data() {
   std::string lines = TRY(context_.fs.read_file(options_.data, kMaxDataBytes)), validation;
   if (!options_.validation.empty()) validation = TRY(context_.fs.read_file(options_.validation, kMaxDataBytes));
-  return user_dataset(options_.data, lines, options_.validation, validation);
+  // By its whole path: a file that is called "tickets" is no made data.
+  return user_dataset(TRY(absolute_path(options_.data)), lines, options_.validation, validation);
 }
 
 // Before the site: a broken line is told at once.

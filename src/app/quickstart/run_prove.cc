@@ -1,6 +1,4 @@
 // The hostile minute, and what an auditor can check: each attack must be refused or found, by name.
-#include <unistd.h>
-
 #include <boost/json.hpp>
 
 #include "app/json_path.h"
@@ -8,7 +6,7 @@
 #include "app/quickstart/run.h"
 #include "app/training.h"
 #include "base/text.h"
-#include "os/signals.h"
+#include "crypto/crypto.h"
 
 namespace hf::app {
 namespace json = boost::json;
@@ -29,27 +27,24 @@ Status copy_folder(os::Fs& fs, const std::string& from, const std::string& to) {
   return {};
 }
 
-// Changes one bit of a letter or digit in the middle of the file; where it is.
-Result<size_t> flip(os::Fs& fs, const std::string& path) {
+// Changes one bit of a letter or digit in the middle of the file, and its digest in the manifest with it, as a forger
+// would: what is left to find it are the tree, the proofs and the signatures. Where it is.
+Result<size_t> flip(os::Fs& fs, const std::string& folder, const std::string& file) {
+  const std::string path = folder + "/" + file;
   std::string bytes = TRY(fs.read_file(path, kMaxEvidenceFile));
+  const std::string before = crypto::sha256_hex(bytes);
   size_t at = bytes.size() / 2;
   auto plain = [&](char c) { return (c >= 'a' && c <= 'y') || (c >= '0' && c <= '8'); };
   while (at < bytes.size() && !plain(bytes[at])) at++;
   if (at >= bytes.size()) return fail(Code::internal, path + ": nothing in it to change");
   bytes[at] = static_cast<char>(bytes[at] ^ 1);
   TRY(fs.write_file_atomic(path, bytes));
+  std::string manifest = TRY(fs.read_file(folder + "/manifest.json", kMaxEvidenceFile));
+  const size_t digest = manifest.find(before);
+  if (digest == manifest.npos) return fail(Code::corrupt, folder + "/manifest.json: expected the SHA-256 of " + file);
+  manifest.replace(digest, before.size(), crypto::sha256_hex(bytes));
+  TRY(fs.write_file_atomic(folder + "/manifest.json", manifest));
   return at;
-}
-
-// Beside the program in a source tree, or where a package puts it.
-std::string verifier(os::Fs& fs) {
-  std::string program = os::program_of(getpid());
-  std::string folder = program.substr(0, program.find_last_of('/'));
-  for (const auto& path : {folder + "/../../scripts/verify-evidence", folder + "/verify-evidence",
-                           folder + "/../share/holdfast/verify-evidence", std::string("scripts/verify-evidence")}) {
-    if (fs.exists(path)) return path;
-  }
-  return {};
 }
 
 }  // namespace
@@ -160,7 +155,7 @@ Status QuickstartRun::keep_head() {
 }
 
 Result<bool> QuickstartRun::verify_folder(const std::string& folder, const std::string& what) {
-  const std::string script = verifier(context_.fs);
+  const std::string script = evidence_verifier(context_.fs);
   if (script.empty()) {
     tell("  scripts/verify-evidence was not found beside this program: " + what + " was NOT checked");
     return false;
@@ -197,8 +192,9 @@ Status QuickstartRun::alter_evidence() {
   bool rejected = true;
   for (const auto& file : {"entries.jsonl", "receipts.jsonl"}) {
     TRY(copy_folder(context_.fs, evidence_, copy));
-    size_t at = TRY(flip(context_.fs, copy + "/" + file));
-    const std::string what = std::string("a copy with one bit of ") + file + " changed, at byte " + std::to_string(at);
+    size_t at = TRY(flip(context_.fs, copy, file));
+    const std::string what = std::string("a copy with one bit of ") + file + " changed, at byte " + std::to_string(at) +
+                             " (and its digest in the manifest made to fit)";
     bool found = !TRY(verify_folder(copy, what)) && report_.evidence_verified;
     if (std::string_view(file) == "entries.jsonl") {
       report_.attacks.push_back({"flipped byte in the ledger", what, found ? "found" : "not found", found});
