@@ -23,6 +23,20 @@ security::Entry Call::entry(const std::string& detail) const {
   return e;
 }
 
+void Call::on_client_gone(std::function<void()> callback) {
+  auto exchange = exchange_.lock();
+  if (!exchange) return callback();
+  exchange->on_room([weak = exchange_, gone = std::move(callback)] {
+    auto alive = weak.lock();
+    if (!alive || alive->closed()) gone();
+  });
+}
+
+bool Call::client_gone() const {
+  auto exchange = exchange_.lock();
+  return !exchange || exchange->closed();
+}
+
 Status Call::may(std::string_view action, std::string_view resource) {
   return decided(security::evaluate(who_, action, resource), action, resource);
 }

@@ -79,6 +79,11 @@ class Call : public std::enable_shared_from_this<Call> {
 
   std::shared_ptr<Call> keep() { return shared_from_this(); }  // for answers that go on after the handler
 
+  // Once, when the client goes away before its answer is out: at once if it is gone already, else from the server's
+  // loop, so it must not block. For answers that are not streamed, one callback a call: a stream's sink has its own.
+  void on_client_gone(std::function<void()> callback);
+  bool client_gone() const;
+
  private:
   friend class Gate;
   Call(Site& site, security::Identity who, std::string action, std::string resource, std::string request_id,
@@ -95,6 +100,7 @@ class Call : public std::enable_shared_from_this<Call> {
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
+  std::weak_ptr<http::Exchange> exchange_;  // weak: a call that is kept must not keep a client waiting
   std::string reason_;  // why it was allowed
   std::atomic<bool> committed_ = false;
   std::atomic<bool> asked_ = false;   // may() was called

@@ -368,6 +368,77 @@ TEST_F(Factory, StreamsAndAWorkerKilledMidStreamIsACleanErrorFrame) {
   EXPECT_THAT(last, HasSubstr(R"("generation_token_count":2)"));
 }
 
+// Whole answers: Converse, InvokeModel, InvokeEndpoint and chat/completions alike.
+TEST_F(Factory, AClientThatGoesAwayCancelsItsAnswerAndPaysForWhatWasComputed) {
+  train("m");
+  endpoint("m");
+  struct Case {
+    const char *path, *body, *service;
+  };
+  const Case cases[] = {
+      {"/model/m/converse", R"({"messages":[{"role":"user","content":[{"text":"hang"}]}]})", "bedrock"},
+      {"/model/m/invoke", R"({"prompt":"hang","max_gen_len":5})", "bedrock"},
+      {"/endpoints/m/invocations", R"({"inputs":"hang"})", "sagemaker"},
+      {"/v1/chat/completions", R"({"model":"m","messages":[{"role":"user","content":"hang"}]})", ""},
+  };
+  int64_t asked = 0;
+  int64_t tokens = 0;
+  for (const Case& c : cases) {
+    Request r;
+    r.method = "POST";
+    r.path = c.path;
+    r.body = c.body;
+    r.headers = {{"content-type", "application/json"}};
+    if (*c.service) {
+      memory_.sign(r, c.service);
+    } else {
+      r.headers.emplace_back("authorization", "Bearer hf-admin");
+    }
+    auto exchange = memory_.exchange(r);
+    std::thread handler([&] { gate_->handle(exchange); });
+    while (fleet_->status().counters.requests <= asked) std::this_thread::yield();
+    ++asked;
+    ASSERT_TRUE(exchange->room) << c.path << ": nobody would hear of the client's end";
+    exchange->gone = true;
+    exchange->room();
+    handler.join();  // "hang" ends by a cancel alone
+    EXPECT_EQ(exchange->status, 503) << exchange->body;
+    const std::string& detail = memory_.ledger.all.back().detail;
+    EXPECT_THAT(detail, HasSubstr(R"("stop_reason":"cancelled")")) << c.path;
+    EXPECT_THAT(detail, HasSubstr(R"("output_tokens":1)")) << c.path;
+    const std::string receipt = text(object(detail), "receipt");
+    ASSERT_TRUE(record("receipt", receipt)) << c.path;
+    EXPECT_THAT(record("receipt", receipt)->body, HasSubstr(R"("stop_reason":"cancelled")"));
+    tokens += 1;
+  }
+  auto usage = [&] {
+    std::string body;
+    check(memory_.db
+              ->read([&](store::Txn& txn) -> Status {
+                for (const auto& row : TRY(store::list_records(txn, "usage", kAccount, "", 100))) body += row.body;
+                return {};
+              })
+              .ok(),
+          "read");
+    return body;
+  };
+  EXPECT_THAT(usage(), HasSubstr(R"("output_tokens":)" + std::to_string(tokens)));
+  EXPECT_THAT(usage(), HasSubstr(R"("errors":0)"));
+
+  // Gone while the model was loaded or the request waited: nothing is computed at all.
+  Request r;
+  r.method = "POST";
+  r.path = cases[0].path;
+  r.body = cases[0].body;
+  r.headers = {{"content-type", "application/json"}};
+  memory_.sign(r, "bedrock");
+  auto exchange = memory_.exchange(r);
+  exchange->gone = true;
+  gate_->handle(exchange);
+  EXPECT_EQ(exchange->status, 503);
+  EXPECT_EQ(fleet_->status().counters.requests, asked);
+}
+
 TEST_F(Factory, InvokeModelAndCountTokens) {
   train("m");
   auto llama =

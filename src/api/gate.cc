@@ -1,6 +1,7 @@
 #include "api/gate.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "api/authenticate.h"
@@ -20,6 +21,10 @@ constexpr uint64_t kUnknownBody = 1 << 20;
 // A body that streams is not read before its handler runs; if no hash of it was signed it has to be held, so less of
 // it.
 constexpr uint64_t kHeldBody = 4 << 20;
+// Of a body that is sent, at a time: a block of an object, so that nothing of it is left with the reader.
+constexpr size_t kPiece = 1 << 20;
+// A client that reads slowly holds such a piece and no thread. 1,024 of them are 1.1 GiB.
+constexpr int kBodiesAtOnce = 1024;
 
 std::string new_request_id(Site& site, Protocol protocol) {
   std::string h = hex(site.random.bytes(16));
@@ -39,7 +44,8 @@ struct Gate::State {
   Site& site;
   std::vector<Service> services;
   Router router;
-  std::mutex mutex;  // guards budget
+  std::shared_ptr<std::atomic<int>> bodies = std::make_shared<std::atomic<int>>(0);  // BodyAnswers that live
+  std::mutex mutex;                                                                  // guards budget
   DenialBudget budget;
 
   State(Site& s, std::vector<Service> list) : site(s), services(std::move(list)), router(services) {}
@@ -68,6 +74,7 @@ struct Gate::State {
   Status authorise(Call& call, const Operation& o, const void* in);
   Status answer(Request& r, Call& call, const void* out);
   Status send_stream(Request& r, wire::RestResponse& response, int status);
+  class BodyAnswer;
 };
 
 // ---- refusals
@@ -219,25 +226,71 @@ Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
 
 // ---- answering
 
+// A body on its way out: piece by piece, each read on a thread of the pool when the client has room for it.
+class Gate::State::BodyAnswer : public std::enable_shared_from_this<BodyAnswer> {
+ public:
+  BodyAnswer(std::shared_ptr<std::atomic<int>> count, std::shared_ptr<http::Exchange> exchange,
+             std::shared_ptr<wire::BodySource> source, std::function<void(const std::string&)> broke)
+      : count_(std::move(count)),
+        exchange_(std::move(exchange)),
+        source_(std::move(source)),
+        broke_(std::move(broke)) {}
+  ~BodyAnswer() { --*count_; }
+
+  void begin(int status, http::Headers headers, std::string first) {
+    exchange_->on_room([self = shared_from_this(), weak = std::weak_ptr<http::Exchange>(exchange_)] {
+      auto exchange = weak.lock();
+      if (exchange && !exchange->closed()) exchange->on_pool([self] { self->go({}); });
+    });
+    exchange_->start(status, std::move(headers));
+    go(std::move(first));
+  }
+
+ private:
+  // After `full` the next go() may run already on another thread: nothing of this one is touched any more, and the
+  // exchange is kept by hand, since that one may let it go.
+  void go(std::string piece) {
+    const auto exchange = exchange_;
+    for (;;) {
+      if (!piece.empty() && exchange->push(std::move(piece)) != http::Exchange::Push::ok) return;
+      piece.assign(kPiece, '\0');
+      auto n = source_->read(piece);
+      if (!n.ok()) {
+        broke_(n.error().message);
+        exchange_ = nullptr;  // it holds this, by its callback
+        return exchange->abort();
+      }
+      if (*n == 0) {
+        exchange_ = nullptr;
+        return exchange->finish();
+      }
+      piece.resize(*n);
+    }
+  }
+
+  std::shared_ptr<std::atomic<int>> count_;
+  std::shared_ptr<http::Exchange> exchange_;
+  std::shared_ptr<wire::BodySource> source_;
+  std::function<void(const std::string&)> broke_;
+};
+
 Status Gate::State::send_stream(Request& r, wire::RestResponse& response, int status) {
   if (response.stream.length >= 0) response.headers.set("content-length", std::to_string(response.stream.length));
   // The first piece is read before the head goes: an error until then is a plain one.
-  std::string piece(256 << 10, '\0');
-  size_t n = 0;
-  const bool body = r.head().method != "HEAD" && response.stream.source;
-  if (body) n = TRY(response.stream.source->read(piece));
-  r.exchange->start(status, std::move(response.headers));
-  while (n > 0) {
-    if (!r.exchange->write(piece.substr(0, n)).ok()) return {};  // the client is gone
-    auto next = response.stream.source->read(piece);
-    if (!next.ok()) {
-      log("request " + r.id + ": the answer broke off: " + next.error().message);
-      r.exchange->abort();
-      return {};
-    }
-    n = *next;
+  if (r.head().method == "HEAD" || !response.stream.source) {
+    r.exchange->start(status, std::move(response.headers));
+    r.exchange->finish();
+    return {};
   }
-  r.exchange->finish();
+  const bool room = ++*bodies <= kBodiesAtOnce;
+  auto answer = std::make_shared<BodyAnswer>(bodies, r.exchange, response.stream.source,
+                                             [write = site.log, id = r.id](const std::string& why) {
+                                               if (write) write("request " + id + ": the answer broke off: " + why);
+                                             });
+  if (!room) return fail(Code::exhausted, "too many answers are being sent; try again later");
+  std::string first(kPiece, '\0');
+  first.resize(TRY(response.stream.source->read(first)));
+  answer->begin(status, std::move(response.headers), std::move(first));
   return {};
 }
 
@@ -314,6 +367,7 @@ Status Gate::State::serve(Request& r, Caller& caller, std::shared_ptr<Call>& cal
   const Operation& o = *r.match.operation;
 
   call.reset(new Call(site, std::move(caller.identity), o.action, "", r.id, r.head()));
+  call->exchange_ = r.exchange;
   std::shared_ptr<void> in = o.make_input();
   TRY(decode(r, caller, std::move(body), form, in.get()));
   TRY(authorise(*call, o, in.get()));
@@ -339,10 +393,16 @@ Gate::~Gate() = default;
 const std::vector<Service>& Gate::services() const { return state_->services; }
 
 http::Route Gate::route(const http::RequestHead& head) const {
-  Match match = state_->router.match(head, sniff(head));
+  const Credentials credentials = sniff(head);
+  Match match = state_->router.match(head, credentials);
   if (match.health) return {http::Pool::loop, 0};
   if (!match.operation) return {http::Pool::control, kUnknownBody};
-  return {match.operation->pool, match.operation->body_limit};
+  // A body whose hash nobody signed is read to check the signature, by a client that may be anybody: held first.
+  const Operation& o = *match.operation;
+  if (o.streaming_input && credentials.kind == Credentials::Kind::sigv4_header &&
+      !head.headers.has("x-amz-content-sha256"))
+    return {http::Pool::control, std::min(o.body_limit, kHeldBody)};
+  return {o.pool, o.body_limit};
 }
 
 void Gate::handle(std::shared_ptr<http::Exchange> exchange) {

@@ -304,6 +304,9 @@ class Stream final : public fleet::Sink {
   std::shared_ptr<StreamListener> listener_;
 };
 
+// Nobody hears of it but a client that closed its sending side only.
+Error nobody_waits() { return fail(Code::unavailable, "the client closed the connection before the answer was whole"); }
+
 void complete(Call& call, const Target& target, fleet::GenerateRequest& request) {
   request.digest = target.digest;
   request.tenant = call.account();
@@ -334,12 +337,16 @@ std::string model_resource(const Call& call, const std::string& model_id) {
 
 Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest request) {
   (void)TRY(call.site().fleet.load(target.digest));
+  if (call.client_gone()) return nobody_waits();  // loading may have taken minutes
   complete(call, target, request);
   security::Receipt receipt = begin_receipt(call, target, request);
   auto sink = std::make_shared<Collector>();
-  (void)TRY(call.site().fleet.generate(request, sink));
+  auto control = std::make_shared<Control>(call.site().fleet);
+  call.on_client_gone([control] { control->cancel(); });
+  control->started(TRY(call.site().fleet.generate(request, sink)));
   auto end = sink->wait();
-  TRY(write_end(call, receipt, end));
+  TRY(write_end(call, receipt, end));  // what was computed is counted, whoever read it
+  if (end.ok() && end->stop_reason == "cancelled") return nobody_waits();
   Answer answer;
   answer.finished = TRY(std::move(end));
   answer.text = sink->take_text();

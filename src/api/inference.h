@@ -24,7 +24,8 @@ struct Answer {
   fleet::Finished finished;
   std::string receipt_id;
 };
-// Blocks until done. The receipt is signed, stored and in the ledger, and usage is counted, before it returns.
+// Blocks until done. The receipt is signed, stored and in the ledger, and usage is counted, before it returns. A client
+// that goes away cancels it: unavailable, with a receipt of stop_reason "cancelled" for the tokens that were computed.
 Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest request);
 
 struct StreamHandle {

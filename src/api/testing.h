@@ -132,6 +132,7 @@ class MemoryExchange : public http::Exchange {
   }
   bool closed() const override { return gone; }
   void on_room(std::function<void()> callback) override { room = std::move(callback); }
+  void on_pool(std::function<void()> work) override { work(); }
 
   int status = 0;
   http::Headers headers;

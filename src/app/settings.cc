@@ -21,6 +21,9 @@ const std::vector<Setting>& settings() {
       {"threads", "0", "integer 0..1024", "threads of a worker; 0: all cores"},
       {"kv-mib", "256", "integer 16..1048576", "memory for keys and values of running requests, MiB"},
       {"queue", "1024", "integer 1..1000000", "requests that may wait for the engine"},
+      {"transfer-seconds", "30", "integer 1..3600",
+       "a client that sends or takes nothing of a body this long is cut, and one below transfer-rate"},
+      {"transfer-rate", "500", "integer 0..1000000000", "bytes a second of a body that a client must move; 0: any"},
       {"jobs", "1", "integer 1..64", "training jobs that run at once"},
   };
   return rows;

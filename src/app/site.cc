@@ -188,6 +188,8 @@ class RunningSiteImpl : public RunningSite {
     options.address = "127.0.0.1";
     options.certificate_pem = tls.certificate_pem;
     options.key_pem = tls.key_pem;
+    options.body_timeout_ms = static_cast<int>(settings_.integer("transfer-seconds") * 1000);
+    options.min_rate = static_cast<int>(settings_.integer("transfer-rate"));
     local_ = TRY(first_free(options));
     if (settings_.text("listen").empty()) return {};
     Address address = TRY(parse_address(settings_.text("listen")));

@@ -237,9 +237,10 @@ Result<Response> ClientImpl::attempt(const std::string& method, const Sender& se
 
 Status ClientImpl::receive_head(std::string& buffer, size_t& size, bool& answered) {
   char piece[16 << 10];
+  size_t seen = 0;
   for (;;) {
     Refusal refusal;
-    size = find_head(buffer, kHeadLimit, refusal);
+    size = find_head(buffer, kHeadLimit, refusal, seen);
     if (size > 0) return {};
     if (refusal.status) return fail(Code::invalid, "the answer's head: " + std::string(refusal.why));
     size_t n = TRY(wire_->receive(piece));

@@ -1,5 +1,7 @@
 #include "http/connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
@@ -23,7 +25,11 @@ constexpr std::string_view kTlsOnly =
 }  // namespace
 
 Connection::Connection(Loop& loop, os::Fd socket, std::string peer)
-    : loop_(loop), socket_(loop.context), peer_(std::move(peer)), born_us_(loop.now_us()), written_us_(born_us_) {
+    : loop_(loop),
+      socket_(loop.context),
+      peer_(std::move(peer)),
+      born_us_(loop.now_us()),
+      reader_(options().body_timeout_ms * int64_t{1000}, options().min_rate, born_us_) {
   boost::system::error_code error;
   bool v6 = peer_.starts_with('[');
   socket_.assign(v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), socket.get(), error);
@@ -45,6 +51,8 @@ void Connection::start() {
 
 bool Connection::wants_bytes() const {
   if (lingering_) return true;
+  // What TLS says by itself (KeyUpdate, asked for without end) is not to pile up for a client that reads nothing.
+  if (tls_ && tls_->output.size() > kProduceStep) return false;
   return !session_ || session_->wants_bytes();
 }
 
@@ -156,6 +164,7 @@ bool Connection::dispatch(Pool pool, const std::shared_ptr<Stream>& stream) {
     return true;
   }
   WorkPool& workers = pool == Pool::control ? *shared.control : pool == Pool::data ? *shared.data : *shared.generate;
+  stream->pool = &workers;
   if (workers.submit(exchange)) return true;
   answer_busy(*stream);
   return false;
@@ -173,7 +182,7 @@ bool Connection::send_all(std::string_view bytes) {
     }
     if (n < 0) break;
     sent += static_cast<size_t>(n);
-    written_us_ = loop_.now_us();
+    written_ += static_cast<size_t>(n);
   }
   if (sent == bytes.size()) return true;
   std::string rest(bytes.substr(sent));
@@ -256,6 +265,26 @@ void Connection::finish() {
   arm_read();
 }
 
+// By what the client's side acknowledged, not by what our socket takes: that is nothing for a long time, then a third
+// of its buffer at once, and an honest slow reader would look dead in between.
+// What the kernel holds counts too: a few small answers fit into it whole, and would be held for a client that takes a
+// byte of them a second.
+bool Connection::reads_too_slowly(int64_t now_us) {
+  int unreached = 0;
+  if (reached_ < written_ && ::ioctl(socket_.native_handle(), SIOCOUTQ, &unreached) == 0) {
+    const uint64_t reached = written_ - std::min<uint64_t>(written_, static_cast<uint64_t>(unreached));
+    if (reached > reached_) reader_.moved(reached - reached_);
+    reached_ = std::max(reached, reached_);
+  }
+  // All that was there at the mark has arrived: a reader that keeps up with a slow answer of ours is not slow itself,
+  // though over a long line something is always under way.
+  if (reached_ >= mark_) {
+    reader_.restart();
+    mark_ = written_;
+  }
+  return reader_.step(now_us, writing_ || reached_ < written_);
+}
+
 void Connection::tick() {
   if (dead_) return;
   const int64_t now = loop_.now_us();
@@ -263,7 +292,12 @@ void Connection::tick() {
     if (now > linger_until_us_) die();
     return;
   }
-  if (writing_ && now - written_us_ > options().body_timeout_ms * int64_t{1000}) return die();
+  if (reads_too_slowly(now)) {
+    // A plain close would leave what the kernel holds with it, for this very client.
+    boost::system::error_code ignored;
+    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+    return die();
+  }
   if (!session_) {
     if (now - born_us_ > options().head_timeout_ms * int64_t{1000}) die();
     return;

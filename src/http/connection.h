@@ -4,6 +4,7 @@
 #include <array>
 
 #include "http/loop.h"
+#include "http/transfer.h"
 #include "os/process.h"
 
 namespace hf::http {
@@ -25,6 +26,9 @@ class Connection final : public SessionHost, public std::enable_shared_from_this
   const ServerOptions& options() const override { return loop_.shared.options; }
   Route route(const RequestHead& head) override { return loop_.shared.router(head); }
   bool dispatch(Pool pool, const std::shared_ptr<Stream>& stream) override;
+  bool hold(int64_t bytes) override {
+    return loop_.shared.held.fetch_add(bytes, std::memory_order_relaxed) + bytes <= options().held_limit;
+  }
   const std::shared_ptr<Waker>& waker() override { return loop_.waker; }
   std::string_view date() override { return loop_.date(); }
   int64_t now_us() override { return loop_.now_us(); }
@@ -44,6 +48,7 @@ class Connection final : public SessionHost, public std::enable_shared_from_this
   bool flush();
   bool send_all(std::string_view bytes);
   void wait_writable();
+  bool reads_too_slowly(int64_t now_us);
   void finish();
   bool wants_bytes() const;
 
@@ -55,7 +60,10 @@ class Connection final : public SessionHost, public std::enable_shared_from_this
   std::string sniffed_;  // the first bytes, until they say what is spoken
   std::string pending_;  // produced, and not taken by the socket yet
   size_t pending_at_ = 0;
-  int64_t born_us_, written_us_ = 0, linger_until_us_ = 0;
+  int64_t born_us_, linger_until_us_ = 0;
+  TransferMeter reader_;                // of the client: what it took of what waits for it
+  uint64_t written_ = 0, reached_ = 0;  // bytes the socket took, and of them the client's side, when last looked at
+  uint64_t mark_ = 0;                   // written_ when the meter was started again
   size_t lingered_ = 0;
   bool begun_ = false;  // the first byte came: TLS or not is decided
   bool reading_ = false, writing_ = false, ended_ = false, lingering_ = false, dead_ = false, answer_lost_ = false;

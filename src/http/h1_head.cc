@@ -118,8 +118,7 @@ Refusal check_head(const RequestParser& parser, RequestHead& head) {
 
 }  // namespace
 
-size_t find_head(std::string_view data, size_t limit, Refusal& refusal) {
-  size_t line = 0;
+size_t find_head(std::string_view data, size_t limit, Refusal& refusal, size_t& line) {
   std::string_view seen = data.substr(0, limit);
   for (;;) {
     const void* found = line < seen.size() ? std::memchr(seen.data() + line, '\n', seen.size() - line) : nullptr;

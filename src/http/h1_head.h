@@ -9,8 +9,9 @@
 namespace hf::http {
 
 // Bytes of the head at the start of `data` with its empty line; 0: not complete yet; Refusal when it can never be one:
-// over the limit, a bare LF or CR, a NUL, a folded line.
-size_t find_head(std::string_view data, size_t limit, Refusal& refusal);
+// over the limit, a bare LF or CR, a NUL, a folded line. `seen`: 0, and then what the last call left there when it said
+// "not yet" of the beginning of these data: lines are looked at once, however small the pieces they come in.
+size_t find_head(std::string_view data, size_t limit, Refusal& refusal, size_t& seen);
 
 struct H1Head {
   BodyReader body = BodyReader::counted(0);

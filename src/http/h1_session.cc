@@ -2,11 +2,13 @@
 
 #include "http/h1_head.h"
 #include "http/message.h"
+#include "http/transfer.h"
 
 namespace hf::http {
 namespace {
 
-constexpr size_t kStashBound = 64 << 10;     // bytes of pipelined requests that wait while one is answered
+constexpr size_t kStashBound = 64 << 10;  // bytes of pipelined requests that wait while one is answered
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr size_t kDiscardBound = 256 << 10;  // of an unread body, to keep the connection; beyond it is cheaper to close
 
 class H1Session final : public Session, private BodySink {
@@ -22,16 +24,23 @@ class H1Session final : public Session, private BodySink {
   bool wants_bytes() const override;
   bool done() const override { return done_ && early_.empty(); }
   bool hard() const override { return hard_; }
-  bool linger() const override { return linger_; }
   void tick(int64_t now_us) override;
   void drain() override;
   void gone() override;
 
  private:
+  TransferMeter meter() const {
+    return {host_.options().body_timeout_ms * int64_t{1000}, host_.options().min_rate, host_.now_us()};
+  }
   size_t process(std::string_view data);
   size_t take_head(std::string_view data);
   size_t take_body(std::string_view data);
   void begin(RequestHead&& head);
+  // More of the body is wanted: by the handler, to have it whole, or to read it away.
+  bool awaited() const { return waiting_ || answer_out_ || current_->buffered() < Stream::kInBound; }
+  void wait_for_body();
+  void release();
+  void hand_over();
   void refuse(const Refusal& refusal);
   void write_head(std::string& out);
   bool pump(std::string& out, size_t limit);
@@ -53,18 +62,23 @@ class H1Session final : public Session, private BodySink {
   bool head_sent_ = false, chunked_ = false, no_body_ = false;
   bool answer_out_ = false;  // all of it was produced
   bool timed_out_ = false;   // the body did not come
-  bool draining_ = false, done_ = false, hard_ = false, linger_ = false;
+  Pool pool_ = Pool::loop;   // of current_
+  bool waiting_ = false;     // current_ is not handed over: its body comes first
+  int64_t held_ = 0;         // bytes told to the host for that
+  size_t head_bytes_ = 0;    // of current_
+  TransferMeter sender_ = meter();
+  bool draining_ = false, done_ = false, hard_ = false;
   size_t discarded_ = 0;  // bytes of the body after the answer was out
   int answered_ = 0;
   const int64_t born_us_ = host_.now_us();
   int64_t last_us_;            // begin of the connection, then the last bytes in either direction
   int64_t head_since_us_ = 0;  // the first byte of an incomplete head came; 0: none
+  size_t head_seen_ = 0;       // of it: where its last line begins
 };
 
 void H1Session::receive(std::string_view bytes) {
   if (done_) return;
   last_us_ = host_.now_us();
-  if (current_) current_->progress_us = last_us_;
   if (in_.empty()) {
     size_t used = process(bytes);
     if (!done_ && used < bytes.size()) in_.assign(bytes.substr(used));
@@ -85,13 +99,14 @@ size_t H1Session::process(std::string_view data) {
     if (!head) end_if_over();
     if (n == 0) break;
   }
+  if (waiting_) wait_for_body();
   return used;
 }
 
 size_t H1Session::take_head(std::string_view data) {
   size_t skipped = answered_ > 0 && data.starts_with("\r\n") ? 2 : 0;  // RFC 9112, 2.2: after an old client's POST
   Refusal refusal;
-  size_t n = find_head(data.substr(skipped), host_.options().header_limit, refusal);
+  size_t n = find_head(data.substr(skipped), host_.options().header_limit, refusal, head_seen_);
   if (n == 0 && !refusal.status) {
     if (head_since_us_ == 0) head_since_us_ = host_.now_us();
     return 0;
@@ -103,6 +118,8 @@ size_t H1Session::take_head(std::string_view data) {
     return 0;
   }
   head_since_us_ = 0;
+  head_seen_ = 0;
+  head_bytes_ = n;
   begin(std::move(head));
   return skipped + n;
 }
@@ -124,9 +141,31 @@ void H1Session::begin(RequestHead&& head) {
   discarded_ = 0;
   current_ = std::make_shared<Stream>(host_.waker(), std::move(head), route.body_limit);
   current_->owner = host_.connection();
-  current_->progress_us = host_.now_us();
+  sender_ = meter();
+  pool_ = route.pool;
+  waiting_ = !body_done_ && waits_for_body(pool_);
   if (body_done_) current_->deliver_end();
-  if (!host_.dispatch(route.pool, current_)) host_.count_refused();
+  if (!waiting_) hand_over();
+}
+
+// What came did not end the body. The handler would read all of it, so a client that waits for 100 Continue gets it.
+void H1Session::wait_for_body() {
+  if (std::exchange(expecting_, false)) early_ += kContinue;
+  const int64_t held = kHeldOverhead + static_cast<int64_t>(head_bytes_ + current_->buffered());
+  if (host_.hold(held - std::exchange(held_, held))) return;
+  host_.count_refused();
+  release();
+  answer_busy(*current_);
+}
+
+void H1Session::release() {
+  waiting_ = false;
+  if (held_ != 0) host_.hold(-std::exchange(held_, 0));
+}
+
+void H1Session::hand_over() {
+  release();
+  if (!host_.dispatch(pool_, current_)) host_.count_refused();
 }
 
 size_t H1Session::take_body(std::string_view data) {
@@ -136,18 +175,18 @@ size_t H1Session::take_body(std::string_view data) {
   if (refusal.status) {
     keep_ = false;
     body_done_ = true;  // nothing that follows can be understood
-    linger_ = true;
     current_->deliver_error(fail(Code::invalid, std::string(refusal.why)));
-    return data.size();
-  }
-  if (about_.body.done()) {
+    n = data.size();
+  } else if (about_.body.done()) {
     body_done_ = true;
     current_->deliver_end();
   }
+  if (waiting_ && current_->body_over()) hand_over();
   return n;
 }
 
 void H1Session::body(std::string_view bytes) {
+  sender_.moved(bytes.size());
   if (answer_out_) {
     discarded_ += bytes.size();
   } else {
@@ -159,10 +198,9 @@ void H1Session::service(Stream& stream) {
   if (&stream != current_.get()) return;
   if (stream.take_continue() && expecting_ && !head_sent_) {
     expecting_ = false;
-    early_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    early_ += kContinue;
   }
   stream.take_consumed();
-  stream.progress_us = host_.now_us();
 }
 
 void H1Session::produce(std::string& out, size_t limit) {
@@ -202,7 +240,6 @@ bool H1Session::pump(std::string& out, size_t limit) {
     } else {
       current_->take(out, n);
     }
-    current_->progress_us = last_us_;
     answer = current_->answer();
   }
   if (!answer.finished || answer.pending > 0) return false;
@@ -253,16 +290,14 @@ void H1Session::end_if_over() {
   if (!current_ || !answer_out_) return;
   if (!body_done_ && keep_ && discarded_ <= kDiscardBound) return;
   if (!body_done_) keep_ = false;
-  if (!keep_) {
-    linger_ = linger_ || !body_done_;
-    done_ = true;
-  }
+  if (!keep_) done_ = true;
   forget_current();
   ++answered_;
   last_us_ = host_.now_us();
 }
 
 void H1Session::forget_current() {
+  release();
   current_->owner = nullptr;
   current_ = nullptr;
   host_.count_active(-1);
@@ -282,7 +317,7 @@ void H1Session::refuse(const Refusal& refusal) {
   append_decimal(early_, text.size());
   early_ += "\r\nconnection: close\r\n\r\n";
   early_ += text;
-  done_ = linger_ = true;
+  done_ = true;
 }
 
 // The answer will never be whole. Cut hard: the end of an HTTP/1.0 body is told by the connection's end alone.
@@ -310,6 +345,7 @@ void H1Session::receive_end() {
     body_done_ = true;
     current_->deliver_error(fail(Code::unavailable, "the client closed before the end of the body"));
   }
+  if (waiting_) hand_over();
   current_->client_left();
   end_if_over();
 }
@@ -317,7 +353,7 @@ void H1Session::receive_end() {
 bool H1Session::wants_bytes() const {
   if (done_) return false;
   if (!current_) return true;
-  if (!body_done_) return answer_out_ || current_->buffered() < Stream::kInBound;
+  if (!body_done_) return awaited();
   return in_.size() < kStashBound;
 }
 
@@ -336,12 +372,12 @@ void H1Session::tick(int64_t now_us) {
     }
     return;
   }
-  if (body_done_ || expecting_ || timed_out_ || current_->buffered() >= Stream::kInBound) return;
-  if (now_us - current_->progress_us <= options.body_timeout_ms * int64_t{1000}) return;
+  const bool its_turn = !body_done_ && !expecting_ && !timed_out_ && awaited();
+  if (!sender_.step(now_us, its_turn)) return;
   timed_out_ = true;
   keep_ = false;
-  linger_ = true;
-  current_->deliver_error(fail(Code::unavailable, "the client stopped sending the body"));
+  current_->deliver_error(fail(Code::unavailable, "the client sent the body too slowly, or stopped"));
+  if (waiting_) hand_over();
   end_if_over();
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "http/h2_meter.h"
 #include "http/message.h"
+#include "http/transfer.h"
 
 namespace hf::http {
 namespace {
@@ -17,9 +18,17 @@ constexpr int32_t kConnectionWindow = 1 << 20;
 constexpr size_t kDiscardBound = 256 << 10;
 constexpr size_t kHeaderOverhead = 32;  // RFC 9113, 6.5.2: what a header costs beside its bytes
 constexpr size_t kHeaderCountLimit = 256;
+// All requests of a connection may hold this many times header_limit of heads: HPACK makes 64 KiB of 20 bytes, and 128
+// streams of that kept open would cost 8 MiB a connection.
+constexpr size_t kHeadsOfAConnection = 8;
+
+// Frames of ours that wait for the socket, at most (and what one read more adds): a client that provokes them and reads
+// none (refused streams cost it 10 bytes each) is not read on. A busy connection has some for each of its streams.
+constexpr size_t kQueuedFrames = 1024;
 
 // One request, from its first header to the end of its stream.
 struct H2Stream {
+  explicit H2Stream(const TransferMeter& meter) : sender(meter), reader(meter) {}
   int32_t id = 0;
   RequestHead head;                // until it is dispatched
   std::shared_ptr<Stream> stream;  // from then on
@@ -36,6 +45,10 @@ struct H2Stream {
   bool timed_out = false;
   bool counted = false;   // among the active ones
   bool bodiless = false;  // HEAD, 204, 304: what the handler pushes is not sent
+  Pool pool = Pool::loop;
+  bool waiting = false;          // not handed over: its body comes first
+  int64_t held = 0;              // bytes told to the host for that
+  TransferMeter sender, reader;  // of the client
 };
 
 class H2Session final : public Session {
@@ -47,10 +60,11 @@ class H2Session final : public Session {
   void receive_end() override { closing_ = true; }  // nobody half-closes HTTP/2
   void service(Stream& stream) override;
   void produce(std::string& out, size_t limit) override;
-  bool wants_bytes() const override { return !done(); }
+  bool wants_bytes() const override {
+    return !done() && nghttp2_session_get_outbound_queue_size(session_) < kQueuedFrames;
+  }
   bool done() const override;
   bool hard() const override { return false; }
-  bool linger() const override { return terminated_; }
   void tick(int64_t now_us) override;
   void drain() override;
   void gone() override;
@@ -70,10 +84,18 @@ class H2Session final : public Session {
   void on_close(int32_t id);
   ssize_t read_body(H2Stream& h, char* out, size_t length, uint32_t& flags);
 
+  TransferMeter meter() const {
+    return {host_.options().body_timeout_ms * int64_t{1000}, host_.options().min_rate, host_.now_us()};
+  }
+  void check_pace(H2Stream& h, int64_t now_us);
   void dispatch(H2Stream& h);
+  void wait_for_body(H2Stream& h);
+  void release(H2Stream& h);
+  void hand_over(H2Stream& h);
   void refuse_head(H2Stream& h);
   void answer_ourselves(H2Stream& h, int status, std::string_view why);
   void attend(H2Stream& h);
+  void submit_continue(H2Stream& h);
   void submit_answer(H2Stream& h);
   void reset(H2Stream& h, uint32_t code);
   void terminate(uint32_t code);
@@ -89,8 +111,11 @@ class H2Session final : public Session {
   bool terminated_ = false;  // GOAWAY with an error is queued: nothing more is read
   bool closing_ = false;     // the client left, or the session is broken: nothing more is sent
   bool served_ = false;
-  int64_t last_us_;
-  int64_t block_since_us_ = 0;  // an incomplete header block began; 0: none
+  int64_t quiet_since_us_ = host_.now_us();  // the last stream ended; frames that are no request buy no time
+  int64_t block_since_us_ = 0;               // an incomplete header block began; 0: none
+  TransferMeter reader_ = meter();           // of the window that all streams share
+  size_t heads_bytes_ = 0;                   // of all streams_
+  std::vector<int32_t> fresh_;               // streams that began with the bytes in hand and wait for their body
 };
 
 H2Limits limits_of(const ServerOptions& options) {
@@ -109,7 +134,7 @@ nghttp2_nv pair(std::string_view name, std::string_view value) {
 }
 
 H2Session::H2Session(SessionHost& host, std::string peer, bool tls)
-    : host_(host), peer_(std::move(peer)), tls_(tls), meter_(limits_of(host.options())), last_us_(host.now_us()) {
+    : host_(host), peer_(std::move(peer)), tls_(tls), meter_(limits_of(host.options())) {
   session_ = open(this);
   const ServerOptions& options = host_.options();
   nghttp2_settings_entry settings[] = {
@@ -179,8 +204,8 @@ nghttp2_session* H2Session::open(H2Session* session) {
 
 void H2Session::receive(std::string_view bytes) {
   if (terminated_ || closing_) return;
-  last_us_ = host_.now_us();
-  auto verdict = meter_.take(bytes, last_us_);
+  const int64_t now = host_.now_us();
+  auto verdict = meter_.take(bytes, now);
   if (verdict == H2Meter::Verdict::ok) {
     ssize_t used = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     if (used < 0) {
@@ -188,9 +213,12 @@ void H2Session::receive(std::string_view bytes) {
       terminate(used == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
       return;
     }
-    verdict = meter_.take({}, last_us_);
+    verdict = meter_.take({}, now);
   }
-  block_since_us_ = !meter_.in_header_block() ? 0 : block_since_us_ > 0 ? block_since_us_ : last_us_;
+  block_since_us_ = !meter_.in_header_block() ? 0 : block_since_us_ > 0 ? block_since_us_ : now;
+  for (int32_t id : std::exchange(fresh_, {})) {
+    if (H2Stream* h = find(id); h && h->waiting) wait_for_body(*h);
+  }
   judge(verdict);
 }
 
@@ -207,7 +235,7 @@ void H2Session::terminate(uint32_t code) {
 
 int H2Session::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  auto h = std::make_unique<H2Stream>();
+  auto h = std::make_unique<H2Stream>(meter());
   h->id = frame.hd.stream_id;
   h->head.http2 = true;
   h->head.tls = tls_;
@@ -219,10 +247,15 @@ int H2Session::on_begin_headers(const nghttp2_frame& frame) {
 void H2Session::on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value) {
   H2Stream* h = find(frame.hd.stream_id);
   if (!h) return;
-  h->header_bytes += name.size() + value.size() + kHeaderOverhead;
-  if (h->header_bytes > host_.options().header_limit || h->head.headers.all().size() >= kHeaderCountLimit) {
+  const size_t bytes = name.size() + value.size() + kHeaderOverhead, limit = host_.options().header_limit;
+  h->header_bytes += bytes;
+  heads_bytes_ += bytes;
+  if (h->header_bytes > limit || h->head.headers.all().size() >= kHeaderCountLimit) {
     h->refusal = 431;
     h->why = "the head is over the limit";
+  } else if (heads_bytes_ > kHeadsOfAConnection * limit) {
+    h->refusal = 431;
+    h->why = "the heads of this connection's requests are together over the limit";
   }
   if (h->stream || h->refusal) return;  // a trailer, or already refused: nothing is kept
   if (!valid_header_value(value)) {
@@ -249,6 +282,7 @@ int H2Session::on_frame(const nghttp2_frame& frame) {
     dispatch(*h);
   } else if (h->body_done && h->stream) {
     h->stream->deliver_end();
+    if (h->waiting) hand_over(*h);
   }
   return 0;
 }
@@ -294,17 +328,49 @@ void H2Session::dispatch(H2Stream& h) {
   h.stream = std::make_shared<Stream>(host_.waker(), std::move(h.head), route.body_limit);
   h.stream->owner = host_.connection();
   h.stream->slot = &h;
-  h.stream->progress_us = last_us_;
   h.counted = true;
+  h.pool = route.pool;
+  h.sender = h.reader = meter();
   if (h.body_done) h.stream->deliver_end();
-  const bool taken = host_.dispatch(route.pool, h.stream);
+  h.waiting = !h.body_done && waits_for_body(h.pool);
+  if (!h.waiting) return hand_over(h);
+  fresh_.push_back(h.id);
+}
+
+// More was read of the connection, and the body is not at its end. The handler would read all of it, so a client that
+// waits for 100 Continue gets it.
+void H2Session::wait_for_body(H2Stream& h) {
+  if (std::exchange(h.expecting, false)) submit_continue(h);
+  const int64_t held = kHeldOverhead + static_cast<int64_t>(h.header_bytes + h.stream->buffered());
+  if (host_.hold(held - std::exchange(h.held, held))) return;
+  host_.count_refused();
+  release(h);
+  h.stream->set_woken(true);  // attended right here
+  answer_busy(*h.stream);
+  attend(h);
+}
+
+void H2Session::release(H2Stream& h) {
+  h.waiting = false;
+  if (h.held != 0) host_.hold(-std::exchange(h.held, 0));
+}
+
+void H2Session::hand_over(H2Stream& h) {
+  release(h);
+  const bool taken = host_.dispatch(h.pool, h.stream);
   if (!taken) host_.count_refused();
-  if (!taken || route.pool == Pool::loop) attend(h);
+  if (!taken || h.pool == Pool::loop) attend(h);
+}
+
+void H2Session::submit_continue(H2Stream& h) {
+  nghttp2_nv status = pair(":status", "100");
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, h.id, nullptr, &status, 1, nullptr);
 }
 
 void H2Session::answer_ourselves(H2Stream& h, int status, std::string_view why) {
   Headers headers;
   headers.add("content-type", "text/plain");
+  h.head.headers = {};  // nobody will look at them
   h.stream = std::make_shared<Stream>(host_.waker(), std::move(h.head), 0);
   h.stream->slot = &h;
   h.stream->set_woken(true);  // attended right here
@@ -317,8 +383,16 @@ void H2Session::on_data(int32_t id, std::string_view bytes) {
   H2Stream* h = find(id);
   if (!h || !h->stream) return;
   h->expecting = false;
-  h->stream->progress_us = last_us_;
+  h->sender.moved(bytes.size());
   h->stream->deliver(bytes);
+  if (h->waiting) {
+    nghttp2_session_consume_stream(session_, id, bytes.size());  // held_limit is its bound, not the window
+    if (h->stream->body_over()) {
+      hand_over(*h);
+    } else {
+      fresh_.push_back(id);
+    }
+  }
   if (h->sent && (h->discarded += bytes.size()) > kDiscardBound) reset(*h, NGHTTP2_NO_ERROR);
   if (size_t dropped = h->stream->take_consumed()) nghttp2_session_consume_stream(session_, id, dropped);
 }
@@ -329,10 +403,13 @@ void H2Session::on_close(int32_t id) {
   auto h = std::move(it->second);
   streams_.erase(it);
   nghttp2_session_set_stream_user_data(session_, id, nullptr);
+  quiet_since_us_ = host_.now_us();
   forget(*h);
 }
 
 void H2Session::forget(H2Stream& h) {
+  release(h);
+  heads_bytes_ -= h.header_bytes;
   if (!h.stream) return;
   h.stream->owner = h.stream->slot = nullptr;
   if (h.counted) host_.count_active(-1);
@@ -348,16 +425,14 @@ void H2Session::forget(H2Stream& h) {
 void H2Session::service(Stream& stream) {
   auto* h = static_cast<H2Stream*>(stream.slot);
   if (!h || closing_) return;
-  stream.progress_us = host_.now_us();
   attend(*h);
 }
 
 void H2Session::attend(H2Stream& h) {
-  if (size_t n = h.stream->take_consumed()) nghttp2_session_consume_stream(session_, h.id, n);
+  if (size_t n = h.stream->take_consumed(); n > 0 && !h.body_done) nghttp2_session_consume_stream(session_, h.id, n);
   if (h.stream->take_continue() && h.expecting && !h.submitted) {
     h.expecting = false;
-    nghttp2_nv status = pair(":status", "100");
-    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, h.id, nullptr, &status, 1, nullptr);
+    submit_continue(h);
   }
   auto answer = h.stream->answer();
   if (answer.aborted) return reset(h, NGHTTP2_INTERNAL_ERROR);
@@ -419,7 +494,8 @@ ssize_t H2Session::read_body(H2Stream& h, char* out, size_t length, uint32_t& fl
     return NGHTTP2_ERR_DEFERRED;
   }
   size_t n = h.stream->take(out, std::min(length, answer.pending));
-  h.stream->progress_us = last_us_ = host_.now_us();
+  h.reader.moved(n);
+  reader_.moved(n);
   if (answer.finished && n == answer.pending) flags |= NGHTTP2_DATA_FLAG_EOF;
   return static_cast<ssize_t>(n);
 }
@@ -464,21 +540,32 @@ bool H2Session::done() const {
 void H2Session::tick(int64_t now_us) {
   if (closing_ || terminated_) return;
   const ServerOptions& options = host_.options();
-  const int64_t head_us = options.head_timeout_ms * int64_t{1000}, body_us = options.body_timeout_ms * int64_t{1000};
+  const int64_t head_us = options.head_timeout_ms * int64_t{1000};
   const int64_t quiet_us = served_ ? options.idle_timeout_ms * int64_t{1000} : head_us;
   if (block_since_us_ > 0 && now_us - block_since_us_ > head_us) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
-  if (streams_.empty() && now_us - last_us_ > quiet_us) return terminate(NGHTTP2_NO_ERROR);
+  if (streams_.empty() && now_us - quiet_since_us_ > quiet_us) return terminate(NGHTTP2_NO_ERROR);
+  bool waits_for_window = false;
   for (auto& [id, h] : streams_) {
-    if (!h->stream || now_us - h->stream->progress_us <= body_us) continue;
-    if (h->sent) {
-      reset(*h, NGHTTP2_NO_ERROR);
-    } else if (h->submitted && h->stream->answer().pending > 0) {
-      reset(*h, NGHTTP2_CANCEL);  // a window that stays closed: the handler is told when the stream closes
-    } else if (!h->body_done && !h->expecting && !h->timed_out && h->stream->buffered() < Stream::kInBound) {
-      h->timed_out = true;
-      h->stream->deliver_error(fail(Code::unavailable, "the client stopped sending the body"));
-    }
+    if (!h->stream) continue;
+    check_pace(*h, now_us);
+    waits_for_window |= h->submitted && !h->sent && h->stream->answer().pending > 0;
   }
+  waits_for_window = waits_for_window && nghttp2_session_get_remote_window_size(session_) <= 0;
+  if (reader_.step(now_us, waits_for_window)) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// By windows: with one that is open nothing waits for the client, but for our socket, which is Connection's to judge.
+void H2Session::check_pace(H2Stream& h, int64_t now_us) {
+  const bool sends =
+      !h.body_done && !h.expecting && !h.timed_out && nghttp2_session_get_stream_local_window_size(session_, h.id) > 0;
+  const bool reads = h.submitted && !h.sent && h.stream->answer().pending > 0 &&
+                     nghttp2_session_get_stream_remote_window_size(session_, h.id) <= 0;
+  if (h.reader.step(now_us, reads)) return reset(h, NGHTTP2_CANCEL);  // the handler is told when the stream closes
+  if (!h.sender.step(now_us, sends)) return;
+  if (h.sent) return reset(h, NGHTTP2_NO_ERROR);
+  h.timed_out = true;
+  h.stream->deliver_error(fail(Code::unavailable, "the client sent the body too slowly, or stopped"));
+  if (h.waiting) hand_over(h);
 }
 
 void H2Session::drain() {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
+#include <functional>
 #include <map>
 
 #include "base/bytes.h"
@@ -464,6 +465,25 @@ TEST(H2, BombsOfIndexedHeadersStayBounded) {
   EXPECT_TRUE(d.host.exchanges.empty());
 }
 
+// 64 KiB of head for some bytes each, kept open by a body that does not come: together they are bounded too.
+TEST(H2, HeadsOfAllStreamsOfAConnectionAreBounded) {
+  Driven d;
+  auto headers = Peer::get("/data");
+  headers[0].second = "PUT";
+  for (int i = 0; i < 14; ++i) headers.emplace_back("x", std::string(3900, 'a'));
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back(d.peer.ask(headers, "", true, false));
+  d.peer.talk();
+  EXPECT_LE(d.host.exchanges.size(), 9u);
+  EXPECT_GE(d.host.exchanges.size(), 8u);
+  EXPECT_EQ(d.peer.answers[ids.back()].status, 431);
+  for (int32_t id : ids) nghttp2_submit_rst_stream(d.peer.client(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+  d.peer.talk();
+  auto next = d.peer.ask(Peer::get("/health"));
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[next].status, 200) << "those that are over count no more";
+}
+
 TEST(H2, BytesThatAreNotHttp2) {
   for (std::string bytes :
        {std::string(kH2Preface) + "GET / HTTP/1.1\r\n\r\n", std::string(kH2Preface) + std::string(100, '\xff'),
@@ -539,6 +559,201 @@ TEST(H2, TimeoutsOfHeadsBodiesWindowsAndIdleness) {
     EXPECT_TRUE(d.peer.session().done());
     EXPECT_EQ(d.peer.goaway, NGHTTP2_NO_ERROR);
   }
+}
+
+void pass(Driven& d, int seconds, const std::function<void()>& each_second = {}) {
+  for (int half = 1; half <= 2 * seconds; ++half) {
+    d.host.now += 500'000;
+    if (each_second && half % 2 == 0) each_second();
+    d.peer.talk();
+    d.peer.session().tick(d.host.now);
+    d.peer.talk();
+  }
+}
+
+Peer::Pairs put(const std::string& path) {
+  auto headers = Peer::get(path);
+  headers[0].second = "PUT";
+  return headers;
+}
+
+TEST(H2, ABodyThatDribblesIsCutThoughItNeverStops) {
+  Driven d;
+  auto slow = d.peer.ask(put("/data"), "", true, false);
+  auto quick = d.peer.ask(put("/data"), "", true, false);
+  d.peer.talk();
+  pass(d, 31, [&] {
+    d.peer.raw(0, 0, static_cast<uint32_t>(slow), "12345678");
+    d.peer.raw(0, 0, static_cast<uint32_t>(quick), std::string(600, 'x'));
+  });
+  auto body = d.host.exchanges[0]->read_all(1 << 20);
+  ASSERT_FALSE(body.ok());
+  EXPECT_EQ(body.error().code, Code::unavailable);
+  d.host.exchanges[0]->respond(408, {}, "slow");
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[slow].status, 408);
+  d.peer.raw(0, 1, static_cast<uint32_t>(quick), "");
+  EXPECT_EQ(d.host.exchanges[1]->read_all(1 << 20)->size(), 31u * 600);
+}
+
+// A window that opens by a byte now and then: the answer moves, and never ends.
+TEST(H2, AReaderThatDribblesIsCutThoughItNeverStops) {
+  Driven d;
+  auto id = d.peer.ask(Peer::get("/data"));
+  nghttp2_settings_entry closed{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+  nghttp2_submit_settings(d.peer.client(), NGHTTP2_FLAG_NONE, &closed, 1);
+  d.peer.talk();
+  d.host.exchanges[0]->respond(200, {}, std::string(100'000, 'x'));
+  pass(d, 31, [&] { d.peer.raw(8, 0, static_cast<uint32_t>(id), std::string("\0\0\0\1", 4)); });
+  EXPECT_TRUE(d.host.exchanges[0]->closed());
+  EXPECT_TRUE(d.peer.answers[id].closed);
+  EXPECT_EQ(d.peer.answers[id].error, static_cast<uint32_t>(NGHTTP2_CANCEL));
+  EXPECT_LE(d.peer.answers[id].body.size(), 31u) << "what moved before it was cut";
+  EXPECT_EQ(d.host.active, 0);
+}
+
+TEST(H2, AWindowOfTheConnectionThatDribblesCutsIt) {
+  Driven d;
+  auto first = d.peer.ask(Peer::get("/data"));
+  d.peer.talk();
+  nghttp2_session_set_local_window_size(d.peer.client(), NGHTTP2_FLAG_NONE, first, 1 << 20);  // the stream's is wide
+  d.peer.talk();
+  // The client's library opens the connection's window as it reads: here it is told of nothing.
+  d.host.exchanges[0]->respond(200, {}, std::string(100'000, 'x'));
+  std::string out = d.host.settle(d.peer.session());
+  EXPECT_LT(out.size(), 70'000u);
+  for (int half = 1; half <= 62 && !d.peer.session().done(); ++half) {
+    d.host.now += 500'000;
+    if (half % 2 == 0) d.peer.raw(8, 0, 0, std::string("\0\0\0\1", 4));
+    d.host.settle(d.peer.session());
+    d.peer.session().tick(d.host.now);
+    d.host.settle(d.peer.session());
+  }
+  EXPECT_TRUE(d.peer.session().done());
+}
+
+TEST(H2, AHandlerThatIsSlowIsNotTheClientsFault) {
+  Driven d;
+  auto id = d.peer.ask(put("/data"), std::string(300'000, 'x'));
+  d.peer.talk();  // the stream's window is used up
+  pass(d, 1000);
+  char piece[100'000];
+  ASSERT_TRUE(d.host.exchanges[0]->read(piece).ok());
+  d.peer.talk();
+  pass(d, 1000);
+  size_t got = 100'000;
+  for (;;) {
+    auto n = d.host.exchanges[0]->read(piece);
+    if (!n.ok() || *n == 0) break;
+    got += *n;
+    d.peer.talk();
+  }
+  EXPECT_EQ(got, 300'000u);
+  d.host.exchanges[0]->start(200, {});  // nor is an answer that comes in drops of ours
+  pass(d, 200, [&] { d.host.exchanges[0]->push("x"); });
+  d.host.exchanges[0]->finish();
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[id].body.size(), 200u);
+}
+
+TEST(H2, AHandlerOfWholeBodiesStartsWhenTheBodyIsHere) {
+  Driven d;
+  auto id = d.peer.ask(put("/whole"), "", true, false);
+  d.peer.talk();
+  d.peer.raw(0, 0, static_cast<uint32_t>(id), "01234");
+  EXPECT_TRUE(d.host.exchanges.empty()) << "a thread would wait for this client";
+  EXPECT_GT(d.host.held, 5);
+  d.peer.raw(0, 1, static_cast<uint32_t>(id), "56789");
+  ASSERT_EQ(d.host.exchanges.size(), 1u);
+  EXPECT_EQ(d.host.held, 0);
+  EXPECT_EQ(*d.host.exchanges[0]->read_all(100), "0123456789");
+
+  auto expecting = put("/whole");
+  expecting.emplace_back("expect", "100-continue");
+  id = d.peer.ask(expecting, "", true, false);
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[id].interim, std::vector<int>{100});
+  EXPECT_EQ(d.host.exchanges.size(), 1u);
+  pass(d, 31);  // it never sends
+  ASSERT_EQ(d.host.exchanges.size(), 2u);
+  EXPECT_FALSE(d.host.exchanges[1]->read_all(100).ok());
+
+  id = d.peer.ask(put("/whole"), std::string(500'000, 'x'));  // over the window, which opens as it comes
+  d.peer.talk();
+  ASSERT_EQ(d.host.exchanges.size(), 3u);
+  EXPECT_EQ(d.host.exchanges[2]->read_all(1 << 20)->size(), 500'000u);
+  d.host.exchanges[2]->respond(200, {}, "done");
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[id].body, "done");
+
+  id = d.peer.ask(put("/whole"), "abc", true, false);
+  d.peer.talk();
+  EXPECT_GT(d.host.held, 0);
+  nghttp2_submit_rst_stream(d.peer.client(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+  d.peer.talk();
+  EXPECT_EQ(d.host.held, 0);
+  EXPECT_EQ(d.host.exchanges.size(), 3u);
+
+  d.host.options_.held_limit = 100;
+  id = d.peer.ask(put("/whole"), "abc", true, false);
+  d.peer.talk();
+  EXPECT_EQ(d.peer.answers[id].status, 503);
+  EXPECT_EQ(d.host.held, 0);
+}
+
+// Padding uses the window up and never reaches a handler: the body must not wait for bytes that cannot come.
+TEST(H2, PaddingDoesNotLeaveABodyWithoutAWindow) {
+  Driven d;
+  auto id = d.peer.ask(put("/whole"), "", true, false);
+  d.peer.talk();
+  const std::string padded = std::string(1, '\xff') + "ab" + std::string(255, '\0');
+  int64_t window = 0;
+  for (int i = 0; i < 2000; ++i) {
+    d.peer.raw(0, 8, static_cast<uint32_t>(id), padded);
+    std::string out = d.host.settle(d.peer.session());
+    ASSERT_GE(nghttp2_session_mem_recv(d.peer.client(), reinterpret_cast<const uint8_t*>(out.data()), out.size()), 0);
+    window = nghttp2_session_get_stream_remote_window_size(d.peer.client(), id) - (i + 1) * 258;
+    if (window < 300 || d.peer.goaway >= 0) break;
+  }
+  EXPECT_GE(window, 300) << "a client that keeps to the window would wait for ever";
+  EXPECT_EQ(d.peer.goaway, -1);
+  d.peer.raw(0, 1, static_cast<uint32_t>(id), "");
+  ASSERT_EQ(d.host.exchanges.size(), 1u);
+}
+
+// Frames that are no request do not keep a connection open.
+TEST(H2, PingsDoNotBuyTime) {
+  for (bool asked : {false, true}) {
+    Driven d;
+    if (asked) d.peer.ask(Peer::get("/health"));
+    d.peer.talk();
+    const int limit = asked ? 75 : 15;
+    for (int second = 0; second < limit + 2 && !d.peer.session().done(); ++second) {
+      d.host.now += 1'000'000;
+      if (second % 5 == 0) d.peer.raw(6, 0, 0, std::string(8, 'x'));
+      d.peer.session().tick(d.host.now);
+      d.host.settle(d.peer.session());
+    }
+    EXPECT_TRUE(d.peer.session().done()) << asked;
+  }
+}
+
+// Streams over the limit are refused with a frame each: a client that reads none of them is not read on for ever.
+TEST(H2, RefusalsThatNobodyReadsAreBounded) {
+  Driven d;
+  d.host.options_.max_streams = 4;
+  std::string bytes(kH2Preface);
+  bytes += Peer::frame(4, 0, 0, "");
+  auto session = make_h2_session(d.host, "p", false);
+  session->receive(bytes);
+  int sent = 0;
+  for (uint32_t id = 1; sent < 100'000 && session->wants_bytes(); ++sent, id += 2) {
+    session->receive(Peer::frame(1, 5, id,
+                                 std::string("\x82\x86\x84\x41\x01"
+                                             "a",
+                                             6)));
+  }
+  EXPECT_LT(sent, 2'000) << "each is an entry in the queue of the session";
 }
 
 TEST(H2, DrainFinishesWhatRuns) {

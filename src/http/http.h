@@ -71,10 +71,16 @@ class Exchange {
   virtual void abort() = 0;  // h2: RST_STREAM; h1: close. For an answer that failed after start()
   virtual bool closed() const = 0;
   // Called once each time the outbox falls below half its bound after `full`, and once when the client goes away
-  // (closed() is true then), from the loop: must not block. Set before the first push.
+  // (closed() is true then), from the loop: must not block. Set before the first push. A client of HTTP/1.1 that closes
+  // its sending side is taken to be gone, as there is no telling the two apart before the answer is sent.
   virtual void on_room(std::function<void()> callback) = 0;
+  // For on_room's callback: runs `work`, which may block and must not throw, on a thread of the route's pool. An answer
+  // that is made piece by piece so holds no thread while its client reads slowly.
+  virtual void on_pool(std::function<void()> work) = 0;
 };
 
+// Handlers of control and generate want the whole body, so they start when it is here (in memory: body_limit): a client
+// that sends slowly holds no thread of theirs. Handlers of data start at the head and read as it comes.
 enum class Pool { loop, control, data, generate };
 
 // Chosen from the head, before any byte of the body is taken.
@@ -96,8 +102,12 @@ struct ServerOptions {
   int max_streams = 128;         // concurrent h2 streams a connection
   int head_timeout_ms = 15'000;  // from accept or the last answer's end to a complete head (slow loris)
   int idle_timeout_ms = 75'000;
-  int body_timeout_ms = 30'000;     // without progress, either way
-  int max_resets_per_minute = 200;  // h2: RST_STREAMs of the client on one connection, then GOAWAY (rapid reset)
+  // A client that moves nothing of a body this long, or less than min_rate over it, is cut: either way, counting only
+  // the time in which it is the client's turn.
+  int body_timeout_ms = 30'000;
+  int min_rate = 500;                // bytes a second
+  int64_t held_limit = 256ll << 20;  // bytes of requests that wait for the rest of their body before a handler: 503
+  int max_resets_per_minute = 200;   // h2: RST_STREAMs of the client on one connection, then GOAWAY (rapid reset)
 };
 
 class Server {

@@ -37,6 +37,7 @@ struct Shared {
   std::shared_ptr<TlsContext> tls;  // null: clear text only
   std::unique_ptr<WorkPool> control, data, generate;
   std::atomic<uint64_t> connections{0}, requests{0}, refused{0}, resets{0};
+  std::atomic<int64_t> held{0};                           // bytes: SessionHost::hold
   std::atomic<int64_t> active{0}, open{0}, lingering{0};  // lingering: of the open ones, those with nothing left to say
 
   void run(std::shared_ptr<Exchange> exchange);  // the handler; what it throws becomes a 500

@@ -1,5 +1,7 @@
 #include "http/pool.h"
 
+#include "http/stream.h"
+
 namespace hf::http {
 
 WorkPool::WorkPool(const std::string& name, int threads, size_t limit, Work work)
@@ -8,7 +10,7 @@ WorkPool::WorkPool(const std::string& name, int threads, size_t limit, Work work
 }
 
 WorkPool::~WorkPool() {
-  std::deque<std::shared_ptr<Exchange>> dropped;
+  std::deque<Item> dropped;
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -21,25 +23,41 @@ WorkPool::~WorkPool() {
 bool WorkPool::submit(std::shared_ptr<Exchange>& exchange) {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= limit_) return false;
-    queue_.push_back(std::move(exchange));
+    if (stopping_ || waiting_ >= limit_) return false;
+    ++waiting_;
+    queue_.push_back({std::move(exchange), {}});
   }
   ready_.notify_one();
   return true;
 }
 
+void WorkPool::resume(std::function<void()> work) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    queue_.push_back({nullptr, std::move(work)});
+  }
+  ready_.notify_one();
+}
+
 void WorkPool::run() {
   for (;;) {
-    std::shared_ptr<Exchange> exchange;
+    Item item;
     {
       std::unique_lock lock(mutex_);
       ready_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
       if (stopping_) return;
-      exchange = std::move(queue_.front());
+      item = std::move(queue_.front());
       queue_.pop_front();
+      if (item.exchange) --waiting_;
+    }
+    if (item.work) {
+      item.work();
+      continue;
     }
     // A client that left while it waited costs nothing more: rapid resets would fill the pool otherwise.
-    if (!exchange->closed()) work_(std::move(exchange));
+    // One that closed its sending side alone may still read the answer.
+    if (static_cast<Stream&>(*item.exchange).answerable()) work_(std::move(item.exchange));
   }
 }
 

@@ -21,15 +21,21 @@ class WorkPool {
   WorkPool(const std::string& name, int threads, size_t limit, Work work);
   ~WorkPool();                                       // what waits is dropped, what runs is waited for
   bool submit(std::shared_ptr<Exchange>& exchange);  // false: full; the exchange is left with the caller
+  void resume(std::function<void()> work);  // of an exchange that was taken before, so there is a bound: never refused
 
  private:
+  struct Item {
+    std::shared_ptr<Exchange> exchange;
+    std::function<void()> work;  // set: instead of the handler
+  };
   void run();
 
   const size_t limit_;
   const Work work_;
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<std::shared_ptr<Exchange>> queue_;
+  std::deque<Item> queue_;
+  size_t waiting_ = 0;  // of queue_, those with an exchange
   bool stopping_ = false;
   std::vector<os::Thread> threads_;
 };

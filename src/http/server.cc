@@ -1,3 +1,4 @@
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -15,6 +16,9 @@ namespace {
 
 constexpr int kAcceptsInARow = 64;
 constexpr int kBacklog = 1024;
+// Bytes that the kernel holds unsent for a client: without it a slow reader's socket grows to megabytes (tcp_wmem).
+constexpr int kUnsentBytes = 128 << 10;
+using UnsentLimit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
@@ -95,6 +99,7 @@ Status ServerImpl::listen() {
   acceptor_->open(endpoint.protocol(), error);
   if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor_->set_option(asio::ip::tcp::no_delay(true), error);  // accepted sockets inherit it
+  if (!error) acceptor_->set_option(UnsentLimit(kUnsentBytes), error);
   if (!error) acceptor_->bind(endpoint, error);
   if (!error) acceptor_->listen(kBacklog, error);
   if (!error) acceptor_->non_blocking(true, error);

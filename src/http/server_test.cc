@@ -1,5 +1,6 @@
 // The server with real clients and real sockets.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -185,6 +186,23 @@ TEST(Server, AReaderThatStopsBoundsWhatTheServerHolds) {
   EXPECT_EQ(server->counters().active, 0u);
 }
 
+// Answers that fit into the kernel's buffers whole, and a client that takes none of them: held for nobody.
+TEST(Server, AReaderThatStopsIsCutThoughAllWasWritten) {
+  ServerOptions options;
+  options.body_timeout_ms = 300;
+  auto server = serve_with(options, all_on(Pool::control), [](std::shared_ptr<Exchange> exchange) {
+    exchange->respond(200, {}, std::string(60'000, 'x'));
+  });
+  RawClient client(server->port(), 1024);
+  client.send(kGet);
+  ASSERT_TRUE(eventually([&] { return server->counters().requests == 1 && server->counters().active == 0; }));
+  // The connection is kept alive for 75 s: it is cut long before, so the end comes without a request.
+  EXPECT_TRUE(eventually([&] {
+    pollfd end{client.fd(), 0, 0};
+    return ::poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR)) != 0;
+  }));
+}
+
 TEST(Server, AClientThatIsCutIsSeenByTheHandler) {
   Kept kept;
   auto server = serve_with({}, all_on(Pool::control), kept.handler());
@@ -256,6 +274,42 @@ TEST(Server, OnRoomCanDriveALongAnswer) {  // a producer that never blocks and n
   for (std::string version : {"--http1.1", "--http2-prior-knowledge"}) {
     EXPECT_EQ(run(kCurl + version + url(*server, "/") + " | wc -c").out, "3000000\n") << version;
   }
+  EXPECT_TRUE(eventually([&] { return server->counters().active == 0; }));
+}
+
+// One thread for all answers, and a client that reads nothing of a large one.
+TEST(Server, AnAnswerMadeOnRoomHoldsNoThreadWhileItsClientReadsSlowly) {
+  ServerOptions options;
+  options.data_threads = 1;
+  struct Producer : std::enable_shared_from_this<Producer> {
+    std::shared_ptr<Exchange> exchange;
+    int left = 8000;
+    void go() {
+      while (left > 0) {
+        --left;
+        if (exchange->push(std::string(10'000, 'x')) != Exchange::Push::ok) break;
+      }
+      if (left == 0) exchange->finish();
+    }
+  };
+  auto server = serve_with(options, all_on(Pool::data), [&](std::shared_ptr<Exchange> exchange) {
+    if (exchange->head().path() == "/small") return exchange->respond(200, {}, "small\n");
+    auto producer = std::make_shared<Producer>();
+    producer->exchange = exchange;
+    exchange->on_room([producer] {
+      if (!producer->exchange->closed()) producer->exchange->on_pool([producer] { producer->go(); });
+    });
+    exchange->start(200, {});
+    producer->go();
+  });
+  RawClient stuck(server->port(), 4096);
+  stuck.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(stuck.receive("\r\n\r\n").find("200"), std::string::npos);  // it has begun
+  for (std::string version : {"--http1.1", "--http2-prior-knowledge"}) {
+    EXPECT_EQ(run(kCurl + version + url(*server, "/small")).out, "small\n") << version;
+    EXPECT_EQ(run(kCurl + version + url(*server, "/large") + " | wc -c").out, "80000000\n") << version;
+  }
+  stuck.reset();
   EXPECT_TRUE(eventually([&] { return server->counters().active == 0; }));
 }
 

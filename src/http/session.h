@@ -21,6 +21,9 @@ class SessionHost {
   // Hands the exchange to its pool. Pool::loop: the handler ran when this returns. False: the pool's queue is full, and
   // the exchange has its answer (answer_busy).
   virtual bool dispatch(Pool pool, const std::shared_ptr<Stream>& stream) = 0;
+  // `bytes` more (or less) are held for requests that wait for the rest of their body. False: over held_limit; they
+  // are counted all the same.
+  virtual bool hold(int64_t bytes) = 0;
   virtual const std::shared_ptr<Waker>& waker() = 0;
   virtual std::string_view date() = 0;  // IMF-fixdate of this second
   virtual int64_t now_us() = 0;         // monotonic
@@ -32,6 +35,9 @@ class SessionHost {
 };
 
 void answer_busy(Stream& stream);  // 503 with Retry-After
+
+constexpr int64_t kHeldOverhead = 1 << 10;  // what a request costs beside its head and body, about
+inline bool waits_for_body(Pool pool) { return pool == Pool::control || pool == Pool::generate; }
 
 class Session {
  public:
@@ -45,11 +51,10 @@ class Session {
   virtual void produce(std::string& out, size_t limit) = 0;
   virtual bool wants_bytes() const = 0;  // false: leave the socket alone until produce() or service() changed that
   // Everything that will ever be produced was: close when it is written. hard(): cut, so that the client cannot take
-  // half an answer for a whole one. linger(): the client may still be sending; read that away, or it loses the answer.
+  // half an answer for a whole one.
   virtual bool done() const = 0;
   virtual bool hard() const = 0;
-  virtual bool linger() const = 0;
-  virtual void tick(int64_t now_us) = 0;  // timeouts; called a few times within the shortest of them
+  virtual void tick(int64_t now_us) = 0;  // timeouts; called some times within the shortest of them
   virtual void drain() = 0;               // finish what runs, take nothing new
   virtual void gone() = 0;                // the socket is dead: every stream is told, nothing is produced any more
 };

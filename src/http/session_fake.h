@@ -20,7 +20,7 @@ class FakeHost final : public SessionHost {
   const ServerOptions& options() const override { return options_; }
   Route route(const RequestHead& head) override {
     Route route;
-    route.pool = head.path() == "/health" ? Pool::loop : Pool::data;
+    route.pool = head.path() == "/health" ? Pool::loop : head.path() == "/whole" ? Pool::control : Pool::data;
     route.body_limit = body_limit;
     return route;
   }
@@ -36,6 +36,7 @@ class FakeHost final : public SessionHost {
     }
     return true;
   }
+  bool hold(int64_t bytes) override { return (held += bytes) <= options_.held_limit; }
   const std::shared_ptr<Waker>& waker() override { return waker_; }
   std::string_view date() override { return "Sun, 22 Nov 2026 07:49:25 GMT"; }
   int64_t now_us() override { return now; }
@@ -65,6 +66,7 @@ class FakeHost final : public SessionHost {
   uint64_t body_limit = 1 << 20;
   int64_t now = 1'000'000;
   std::vector<std::shared_ptr<Exchange>> exchanges;
+  int64_t held = 0;
   int requests = 0, active = 0, refused = 0, resets = 0;
 
  private:

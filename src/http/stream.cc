@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "http/message.h"
+#include "http/pool.h"
 #include "http/session.h"
 
 namespace hf::http {
@@ -99,6 +100,11 @@ void Stream::deliver_error(Error error) {
 size_t Stream::buffered() const {
   std::lock_guard lock(mutex_);
   return in_.size() - in_at_;
+}
+
+bool Stream::body_over() const {
+  std::lock_guard lock(mutex_);
+  return in_end_ || in_failed_;
 }
 
 size_t Stream::take_consumed() {
@@ -249,6 +255,16 @@ void Stream::on_room(std::function<void()> callback) {
     }
   }
   if (callback && closed()) callback();  // the client went before it was set
+}
+
+bool Stream::answerable() const {
+  std::lock_guard lock(mutex_);
+  return !gone_;
+}
+
+void Stream::on_pool(std::function<void()> work) {
+  if (pool) return pool->resume(std::move(work));
+  work();
 }
 
 Stream::Answer Stream::answer() const {

@@ -14,6 +14,7 @@
 namespace hf::http {
 
 class Stream;
+class WorkPool;
 
 // How a stream tells its loop that there is something to do. Outlives every stream (shared).
 class Waker {
@@ -42,6 +43,7 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
   void abort() override;
   bool closed() const override { return closed_.load(std::memory_order_acquire); }
   void on_room(std::function<void()> callback) override;
+  void on_pool(std::function<void()> work) override;
 
   // The last handle of a handler is gone, or it threw: what has no answer gets a 500, half an answer is aborted.
   void abandon();
@@ -53,13 +55,15 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
   void deliver_end();
   void deliver_error(Error error);  // what read() returns once the bytes before it are read
   size_t buffered() const;          // bytes delivered and not read
+  bool body_over() const;           // its end came, or an error in place of it
   size_t take_consumed();           // bytes read by the handler since the last call
   bool take_continue();             // true once: the first read asks for 100 Continue
   // The client went away (both sides wake up, on_room is called). The answer is dropped.
   void client_gone();
   // The client closed its side: as client_gone(), but an answer that comes whole by respond() is still wanted.
   void client_left();
-  void retire();  // the answer is out: the handler's callback goes, and with it what it holds
+  void retire();            // the answer is out: the handler's callback goes, and with it what it holds
+  bool answerable() const;  // somebody may still take a whole answer
   // While set, wake() is silent: before the loop looks at the stream it is cleared.
   void set_woken(bool woken) { woken_.store(woken, std::memory_order_release); }
 
@@ -76,9 +80,9 @@ class Stream final : public Exchange, public std::enable_shared_from_this<Stream
   size_t take(std::string& out, size_t most);  // appends
   size_t take(char* out, size_t most);
 
-  int64_t progress_us = 0;  // the loop's: when bytes last moved, either way
-  void* owner = nullptr;    // the loop's: the connection that carries it, null once the exchange is over
-  void* slot = nullptr;     // the session's own record of it
+  WorkPool* pool = nullptr;  // where its handler runs, set before that; null: on the loop
+  void* owner = nullptr;     // the loop's: the connection that carries it, null once the exchange is over
+  void* slot = nullptr;      // the session's own record of it
 
  private:
   void wake();

@@ -85,6 +85,7 @@ class ObjectBody final : public wire::BodySource {
     const uint64_t n = std::min({uint64_t{out.size()}, end_ - at_, begin_ + block_.size() - at_});
     std::memcpy(out.data(), block_.data() + (at_ - begin_), n);
     at_ += n;
+    if (at_ == begin_ + block_.size()) std::string().swap(block_);  // it may be long until the client wants the next
     return static_cast<size_t>(n);
   }
 

@@ -344,6 +344,42 @@ TEST_F(S3, RangesAreExact) {
   expect(send("GET", "/bkt/empty", "", "", {{"range", "bytes=0-5"}}), 416, "InvalidRange");
 }
 
+// A client that is slow: the handler is over, and the rest is read when there is room, a block at a time.
+TEST_F(S3, ALargeObjectIsSentAsTheClientTakesIt) {
+  make_bucket();
+  const std::string body = os::FakeRandom(9).bytes((3 << 20) + 5000);
+  expect(send("PUT", "/bkt/k", "", body), 200);
+  Request r;
+  r.path = "/bkt/k";
+  site_.sign(r, "s3", "AKIAone", "secret-one");
+  auto e = site_.exchange(r);
+  e->full = true;
+  gate_->handle(e);
+  for (size_t i = 1; i <= 3; ++i) {
+    EXPECT_FALSE(e->finished);
+    EXPECT_EQ(e->body.size(), i << 20);
+    auto room = e->room;
+    room();
+  }
+  EXPECT_EQ(e->body.size(), body.size());
+  auto room = e->room;
+  room();
+  EXPECT_TRUE(e->finished);
+  EXPECT_TRUE(e->body == body);
+  EXPECT_FALSE(e->aborted);
+
+  auto gone = site_.exchange(r);
+  gone->full = true;
+  gate_->handle(gone);
+  gone->gone = true;
+  room = gone->room;
+  room();
+  gone->room = nullptr;  // as the server does when the client is gone
+  room = nullptr;
+  EXPECT_EQ(gone->body.size(), size_t{1} << 20);
+  EXPECT_EQ(gone.use_count(), 1) << "nothing keeps it";
+}
+
 TEST_F(S3, ConditionsHold) {
   make_bucket();
   auto put = send("PUT", "/bkt/k", "", "one", {{"if-none-match", "*"}});
