@@ -101,7 +101,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
   std::weak_ptr<http::Exchange> exchange_;  // weak: a call that is kept must not keep a client waiting
-  std::string reason_;  // why it was allowed
+  std::string reason_;                      // why it was allowed
   std::atomic<bool> committed_ = false;
   std::atomic<bool> asked_ = false;   // may() was called
   std::atomic<bool> denied_ = false;  // and has put a denial into the ledger

@@ -149,6 +149,7 @@ std::vector<Service> services() {
                                     [](const Call&, const Put& in) { return object_arn(in.bucket, in.key); });
   p.streaming_input = true;
   p.body_limit = 64 << 20;
+  p.pool = http::Pool::data;
   xml.add<Get, GetAnswer>("GetObject", {"GET", "/{Bucket}/{Key+}"}, Effect::read_data, get,
                           [](const Call&, const Get& in) { return object_arn(in.bucket, in.key); });
   xml.add<Get, GetAnswer>("HeadObject", {"HEAD", "/{Bucket}/{Key+}"}, Effect::read_data, get,
@@ -269,20 +270,19 @@ TEST_F(GateTest, HealthIsOpenAndOnTheLoop) {
 }
 
 TEST_F(GateTest, RoutesKnowTheirLimits) {
-  EXPECT_EQ(
-      gate.route(
-              site.exchange(
-                      {"PUT",
-                       "/bkt/k",
-                       "",
-                       "",
-                       {{"authorization",
-                         "AWS4-HMAC-SHA256 Credential=A/20260101/r/s3/aws4_request, SignedHeaders=host, Signature=0"}},
-                       "h"})
-                  ->head())
-          .body_limit,
-      uint64_t{64} << 20);
-  EXPECT_EQ(gate.route(site.exchange({"PUT", "/bkt/k", "", "", {}, "h"})->head()).body_limit, uint64_t{1} << 20);
+  auto route = [&](std::vector<std::pair<std::string, std::string>> headers) {
+    return gate.route(site.exchange({"PUT", "/bkt/k", "", "", std::move(headers), "h"})->head());
+  };
+  const std::pair<std::string, std::string> signed_header = {
+      "authorization", "AWS4-HMAC-SHA256 Credential=A/20260101/r/s3/aws4_request, SignedHeaders=host, Signature=0"};
+  const http::Route upload = route({signed_header, {"x-amz-content-sha256", "UNSIGNED-PAYLOAD"}});
+  EXPECT_EQ(upload.body_limit, uint64_t{64} << 20);
+  EXPECT_EQ(upload.pool, http::Pool::data);
+  // Its body is read before anybody knows who sends it: held by the loop first, and not much of it.
+  const http::Route unhashed = route({signed_header});
+  EXPECT_EQ(unhashed.body_limit, uint64_t{4} << 20);
+  EXPECT_EQ(unhashed.pool, http::Pool::control);
+  EXPECT_EQ(route({}).body_limit, uint64_t{1} << 20);
 }
 
 TEST_F(GateTest, WithoutTheRightTheDenialIsAnsweredAndRecorded) {

@@ -596,7 +596,18 @@ TEST(H2, ABodyThatDribblesIsCutThoughItNeverStops) {
   EXPECT_EQ(d.host.exchanges[1]->read_all(1 << 20)->size(), 31u * 600);
 }
 
-// A window that opens by a byte now and then: the answer moves, and never ends.
+// A window that opens by a byte now and then: the answer moves, and never ends. The client's library is left out: it
+// would open the window by itself.
+void dribble(Driven& d, uint32_t stream) {
+  for (int half = 1; half <= 64 && !d.peer.session().done(); ++half) {
+    d.host.now += 500'000;
+    if (half % 2 == 0) d.peer.raw(8, 0, stream, std::string("\0\0\0\1", 4));
+    d.host.settle(d.peer.session());
+    d.peer.session().tick(d.host.now);
+    d.host.settle(d.peer.session());
+  }
+}
+
 TEST(H2, AReaderThatDribblesIsCutThoughItNeverStops) {
   Driven d;
   auto id = d.peer.ask(Peer::get("/data"));
@@ -604,12 +615,10 @@ TEST(H2, AReaderThatDribblesIsCutThoughItNeverStops) {
   nghttp2_submit_settings(d.peer.client(), NGHTTP2_FLAG_NONE, &closed, 1);
   d.peer.talk();
   d.host.exchanges[0]->respond(200, {}, std::string(100'000, 'x'));
-  pass(d, 31, [&] { d.peer.raw(8, 0, static_cast<uint32_t>(id), std::string("\0\0\0\1", 4)); });
+  dribble(d, static_cast<uint32_t>(id));
   EXPECT_TRUE(d.host.exchanges[0]->closed());
-  EXPECT_TRUE(d.peer.answers[id].closed);
-  EXPECT_EQ(d.peer.answers[id].error, static_cast<uint32_t>(NGHTTP2_CANCEL));
-  EXPECT_LE(d.peer.answers[id].body.size(), 31u) << "what moved before it was cut";
   EXPECT_EQ(d.host.active, 0);
+  EXPECT_FALSE(d.peer.session().done()) << "the other streams go on";
 }
 
 TEST(H2, AWindowOfTheConnectionThatDribblesCutsIt) {
@@ -619,16 +628,11 @@ TEST(H2, AWindowOfTheConnectionThatDribblesCutsIt) {
   nghttp2_session_set_local_window_size(d.peer.client(), NGHTTP2_FLAG_NONE, first, 1 << 20);  // the stream's is wide
   d.peer.talk();
   // The client's library opens the connection's window as it reads: here it is told of nothing.
+  d.peer.session().tick(d.host.now);
   d.host.exchanges[0]->respond(200, {}, std::string(100'000, 'x'));
-  std::string out = d.host.settle(d.peer.session());
-  EXPECT_LT(out.size(), 70'000u);
-  for (int half = 1; half <= 62 && !d.peer.session().done(); ++half) {
-    d.host.now += 500'000;
-    if (half % 2 == 0) d.peer.raw(8, 0, 0, std::string("\0\0\0\1", 4));
-    d.host.settle(d.peer.session());
-    d.peer.session().tick(d.host.now);
-    d.host.settle(d.peer.session());
-  }
+  EXPECT_LT(d.host.settle(d.peer.session()).size(), 70'000u);
+  d.peer.session().tick(d.host.now);
+  dribble(d, 0);
   EXPECT_TRUE(d.peer.session().done());
 }
 

@@ -397,7 +397,7 @@ TEST(Server, EndsWhileHandlersWaitAndExchangesOutliveIt) {
   std::atomic<int> waiting{0};
   {
     ServerOptions options;
-    auto server = serve_with(options, all_on(Pool::control), [&](std::shared_ptr<Exchange> exchange) {
+    auto server = serve_with(options, all_on(Pool::data), [&](std::shared_ptr<Exchange> exchange) {
       if (exchange->head().path() == "/keep") {
         survivor = exchange;
         ++waiting;

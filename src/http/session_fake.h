@@ -17,6 +17,10 @@ class FakeWaker final : public Waker {
 
 class FakeHost final : public SessionHost {
  public:
+  ~FakeHost() {  // streams and their waker hold each other while one is woken
+    exchanges.clear();
+    fake_->woken.clear();
+  }
   const ServerOptions& options() const override { return options_; }
   Route route(const RequestHead& head) override {
     Route route;

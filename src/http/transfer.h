@@ -15,22 +15,22 @@ class TransferMeter {
   TransferMeter(int64_t window_us, int64_t bytes_per_s, int64_t now_us)
       : window_us_(window_us), bytes_per_s_(bytes_per_s), last_us_(now_us) {}
 
-  void moved(uint64_t bytes) {
-    moved_ += bytes;
-    if (bytes > 0) still_us_ = 0;
-  }
+  void moved(uint64_t bytes) { fresh_ += bytes; }
   void restart() {
     still_us_ = window_used_us_ = 0;
-    moved_ = 0;
+    moved_ = fresh_ = 0;
   }
-  // `waiting`: it is the client's turn now. True: it is too slow. The time since the last step counts if the client was
-  // waited for at both its ends; the finer the steps, the less is forgiven.
+  // `waiting`: it is the client's turn now. True: it is too slow. The time since the last step, and what moved in it,
+  // count if the client was waited for at both its ends; the finer the steps, the less is forgiven.
   bool step(int64_t now_us, bool waiting) {
     const int64_t passed = std::max<int64_t>(0, now_us - last_us_);
+    const uint64_t bytes = std::exchange(fresh_, 0);
     last_us_ = now_us;
+    if (bytes > 0) still_us_ = 0;
     if (!std::exchange(waited_, waiting) || !waiting) return false;
-    still_us_ += passed;
+    if (bytes == 0) still_us_ += passed;
     window_used_us_ += passed;
+    moved_ += bytes;
     if (still_us_ >= window_us_) return true;
     if (window_used_us_ < window_us_) return false;
     const bool slow =
@@ -45,6 +45,7 @@ class TransferMeter {
   int64_t still_us_ = 0;        // waited since the last byte
   int64_t window_used_us_ = 0;  // waited in this stretch
   uint64_t moved_ = 0;          // in this stretch
+  uint64_t fresh_ = 0;          // since the last step
   bool waited_ = true;
 };
 

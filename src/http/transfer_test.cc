@@ -45,12 +45,18 @@ TEST(TransferMeter, ARestartForgives) {
   }
 }
 
-TEST(TransferMeter, ABurstDoesNotPayForAStallForEver) {
+TEST(TransferMeter, ABurstDoesNotPayForAStall) {
   TransferMeter meter(30 * kSecond, 500, 0);
   meter.moved(1 << 30);
   int at = 1;
   while (at < 1000 && !meter.step(at * kSecond, true)) ++at;
-  EXPECT_EQ(at, 30);
+  EXPECT_EQ(at, 31);
+  // Nor does what moved while nobody waited.
+  TransferMeter later(30 * kSecond, 500, 0);
+  EXPECT_FALSE(later.step(1 * kSecond, false));
+  later.moved(1 << 30);
+  for (at = 2; at < 1000 && !later.step(at * kSecond, true); ++at) later.moved(1);
+  EXPECT_EQ(at, 32);
 }
 
 }  // namespace
