@@ -261,7 +261,9 @@ Result<ModelView> import_model(Call& call, const ImportRequest& in) {
   auto card = site.fleet.inspect(model.digest);
   if (!card.ok()) {
     (void)site.models.remove(model.digest);  // what a worker refuses, nobody can have registered
-    return fail(card.error().code, card.error().name,
+    // Damaged is what the caller named, not what is stored here: the message is for the caller.
+    const bool theirs = card.error().code == Code::corrupt;
+    return fail(theirs ? Code::invalid : card.error().code, theirs ? "ValidationException" : card.error().name,
                 "the model in " + in.path + " is refused: " + card.error().message);
   }
   model.card = *card;
