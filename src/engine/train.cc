@@ -52,7 +52,6 @@ class Job {
     TRY(check_outputs(files_));
     TRY(learn_tokenizer());
     TRY(encode());
-    if (done_.stopped) return fail(Code::unavailable, "stopped before training began: there is nothing to write");
     TRY(train());
     TRY(write());
     return done_;
@@ -87,12 +86,23 @@ class Job {
   template <class Use>
   Status each_example(const std::vector<std::unique_ptr<os::File>>& files, const char* kind, const Use& use,
                       crypto::Hasher* hasher) {
+    const std::function<Status(TextExample)> use_or_stop = [&](TextExample example) -> Status {
+      if (stopped()) return nothing_to_write();
+      return use(std::move(example));
+    };
     for (size_t i = 0; i < files.size(); ++i) {
-      TRY(read_lines(*files[i], std::string(kind) + " file " + std::to_string(i + 1), use, [&](std::string_view bytes) {
-        if (hasher != nullptr) hasher->update(bytes);
-      }));
+      Status read = read_lines(*files[i], std::string(kind) + " file " + std::to_string(i + 1), use_or_stop,
+                               [&](std::string_view bytes) {
+                                 if (hasher != nullptr) hasher->update(bytes);
+                               });
+      if (done_.stopped) return nothing_to_write();  // no line is at fault
+      TRY(std::move(read));
     }
     return {};
+  }
+
+  static Error nothing_to_write() {
+    return fail(Code::unavailable, "stopped before training began: there is nothing to write");
   }
 
   Status learn_tokenizer() {
@@ -131,7 +141,7 @@ class Job {
     };
     TRY(each_example(files_.train, "train", into(train_data_), nullptr));
     TRY(each_example(files_.validation, "validation", into(validation_data_), nullptr));
-    stopped();
+    if (stopped()) return nothing_to_write();
     return {};
   }
 

@@ -59,6 +59,7 @@ struct Bench {
     const tensor::Kernels& kernels = **tensor::choose_kernels(isa, os::cpu_info());
     return run_training(task, std::move(files), hooks, {kernels, pool, clock, "abc"});
   }
+  bool training() const { return !seen.empty() && seen.back().phase == "training"; }
   std::string content(const std::string& name) { return *fs.read_file(name, 1 << 26); }
 };
 
@@ -200,7 +201,7 @@ TEST(Training, TheManualListsEachHyperparameter) {
 TEST(Training, StopsEarlyAndWritesWhatWasLearnt) {
   Bench b;
   int asked = 0;
-  b.hooks.stop = [&] { return ++asked > 5; };
+  b.hooks.stop = [&] { return b.training() && ++asked > 5; };
   const auto done = b.run(lines(60));
   ASSERT_TRUE(done.ok());
   EXPECT_TRUE(done->stopped);
@@ -208,12 +209,29 @@ TEST(Training, StopsEarlyAndWritesWhatWasLearnt) {
   EXPECT_GT(b.content("model.safetensors").size(), 1000u);
 }
 
+TEST(Training, StopsWhileItReadsAndWhileItTokenizes) {
+  const std::string expected = "stopped before training began: there is nothing to write";
+  for (int at : {1, 30, 61, 100, 120, 123}) {  // 60 lines read, 60 and 3 tokenized; once more at the end
+    Bench b;
+    int asked = 0;
+    b.hooks.stop = [&] { return ++asked >= at; };
+    const auto done = b.run(lines(60), lines(3));
+    ASSERT_FALSE(done.ok());
+    EXPECT_EQ(done.error().code, Code::unavailable);
+    EXPECT_EQ(done.error().message, expected);
+    EXPECT_EQ(asked, at) << "it went on after it was told to stop";
+    EXPECT_FALSE(b.training());
+    EXPECT_EQ(b.content("model.safetensors"), "");
+  }
+}
+
 TEST(Training, MaxSecondsEndsTheScheduleInTime) {
   Bench b;
   b.task.hyperparameters["steps"] = "1000";
   b.task.hyperparameters["max_seconds"] = "10";
+  b.clock.advance(1);  // zero is "not begun"
   b.hooks.stop = [&] {
-    b.clock.advance(1'000'000);  // a step takes a second
+    if (b.training()) b.clock.advance(1'000'000);  // a step takes a second
     return false;
   };
   const auto done = b.run(lines(60));
