@@ -1,5 +1,5 @@
 """Fills the state folder's file system: a write fails cleanly, nothing acknowledged is lost, and it recovers by itself.
-A training job whose weights have no room fails and says so; what it wrote is gone, and the next job works."""
+A training job tells of a checkpoint that has no room and goes on; where its weights have none it fails and says so; what it wrote is gone, and the next job works."""
 import hashlib
 import json
 import os
@@ -63,8 +63,10 @@ def free():
 lines = "".join(json.dumps({"prompt": f"ticket {i}", "completion": "billing"}) + "\n" for i in range(50))
 assert site.call("s3", "PUT", "/full/data.jsonl", lines)[0] == 200
 before = free()
-job = train("large", layers=16, width=512)   # weights of over 128 MiB
+job = train("large", layers=16, width=512)   # weights of over 128 MiB, and so are the checkpoints
 assert job["TrainingJobStatus"] == "Failed" and "space" in job["FailureReason"], job
+messages = [t["StatusMessage"] for t in job["SecondaryStatusTransitions"]]
+assert any("the checkpoint of step" in m and "could not be written" in m and "space" in m for m in messages), messages
 assert free() > before - (8 << 20), (free(), before)
 for i, digest in stored.items():
     status, _, body = site.call("s3", "GET", f"/full/{i}")

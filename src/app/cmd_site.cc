@@ -56,9 +56,19 @@ struct UpArguments {
   bool foreground = false;
 };
 
+// HOLDFAST_ISA is for this run alone, and the setting goes before it.
+Result<Settings> with_environment(Settings settings) {
+  const char* isa = std::getenv("HOLDFAST_ISA");
+  if (!isa || !settings.text("isa").empty()) return settings;
+  if (Status set = settings.set("isa", isa); !set.ok())
+    return fail(Code::invalid, "HOLDFAST_ISA in the environment: " + set.error().message);
+  return settings;
+}
+
 Result<int> serve(const Context& context, const Settings& settings) {
   os::block_stop_signals();
-  auto site = TRY(RunningSite::start(context.fs, context.clock, context.random, context.state, settings));
+  const Settings effective = TRY(with_environment(settings));
+  auto site = TRY(RunningSite::start(context.fs, context.clock, context.random, context.state, effective));
   TRY(settings.save(context.fs, context.state));  // only what a site could start with is kept for the next start
   say("holdfast: serving at " + site->endpoint());
   int signal = os::wait_for_stop_signal();

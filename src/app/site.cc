@@ -268,6 +268,7 @@ class RunningSiteImpl : public RunningSite {
                         {"worker_pid", status.serving_pid},
                         {"worker_restarts", status.restarts},
                         {"isolation", status.isolation},
+                        {"instruction_set", status.isa},
                         {"models", loaded},
                         {"http",
                          {{"connections", http.connections},

@@ -29,7 +29,7 @@ class Tensors {
   static Result<Tensors> open(std::vector<ModelFile>& files) {
     Tensors out;
     for (ModelFile& file : files) {
-      // Whole or in shards; a training's folder may hold other safetensors, such as checkpoints.
+      // Whole or in shards; a folder may hold other safetensors.
       if (file.name != "model.safetensors" && !(file.name.starts_with("model-") && file.name.ends_with(".safetensors")))
         continue;
       out.bytes_ += file.bytes.bytes().size();

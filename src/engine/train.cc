@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/bytes.h"
 #include "crypto/crypto.h"
+#include "engine/checkpoint.h"
 #include "engine/train_data.h"
 #include "engine/train_outputs.h"
 #include "engine/train_settings.h"
@@ -22,6 +24,13 @@ constexpr int64_t kValidationExamples = 512;  // at most: a validation should co
 // Ends a run that goes nowhere: a loss that is not a number, or whose running mean rose far above its lowest.
 class DivergenceWatch {
  public:
+  DivergenceWatch() = default;
+  explicit DivergenceWatch(const RunState& s) : mean_(s.mean_loss), lowest_(s.lowest_loss), seen_(s.losses_seen) {}
+  void keep(RunState& s) const {
+    s.mean_loss = mean_;
+    s.lowest_loss = lowest_;
+    s.losses_seen = seen_;
+  }
   Status see(int64_t step, double loss, double gradient_norm) {
     if (!std::isfinite(loss) || !std::isfinite(gradient_norm)) return diverged(step, "is not a finite number");
     mean_ = seen_++ == 0 ? loss : 0.95 * mean_ + 0.05 * loss;
@@ -75,6 +84,7 @@ class Job {
     const double share = share_done(now);
     p.seconds_left = share > 0 ? spent * (1 - share) / share : 0;
     p.peak_bytes = hooks_.peak_bytes ? hooks_.peak_bytes() : 0;
+    p.note = std::exchange(note_, "");
     hooks_.progress(p);
   }
 
@@ -145,7 +155,10 @@ class Job {
     return {};
   }
 
-  double trained_seconds(int64_t now) const { return begun_us_ > 0 ? static_cast<double>(now - begun_us_) * 1e-6 : 0; }
+  // Those of the run's parts before a checkpoint included.
+  double trained_seconds(int64_t now) const {
+    return before_seconds_ + (begun_us_ > 0 ? static_cast<double>(now - begun_us_) * 1e-6 : 0);
+  }
 
   // By steps, or by time where that is ahead: the schedule then ends when the time does.
   double share_done(int64_t now) const {
@@ -161,7 +174,7 @@ class Job {
   Status train() {
     const model::LlamaConfig config = llama_config(settings_, tokenizer_->size());
     TRY(check_config(config));
-    if (settings_.compute == "auto") settings_.compute = env_.kernels.pairs->native ? "bf16" : "f32";
+    if (settings_.compute == "auto") settings_.compute = env_.fast_bf16 && env_.kernels.pairs->native ? "bf16" : "f32";
     trainer_ =
         std::make_unique<model::LlamaTrainer>(config, adamw_settings(settings_), env_.kernels, env_.pool, nullptr,
                                               settings_.compute == "bf16" ? model::Compute::bf16 : model::Compute::f32);
@@ -172,10 +185,13 @@ class Job {
     steps_ = settings_.steps > 0 ? settings_.steps : batches.steps_for(settings_.epochs);
     begun_us_ = env_.clock.monotonic_us();
     report("training", true);
-    DivergenceWatch watch;
-    double share = 0;
+    Checkpoints checkpoints(std::move(files_.checkpoints),
+                            run_identity(env_.build, settings_, task_.seed, done_.data_digest));
+    DivergenceWatch watch(TRY(go_on(checkpoints, batches)));
+    double share = share_done(env_.clock.monotonic_us());
     while (done_.steps < steps_ && share < 1 && !stopped()) {
       TRY(one_step(batches, watch, share));
+      checkpoint(checkpoints, watch);
       share = share_done(env_.clock.monotonic_us());
     }
     if (done_.steps == 0) return fail(Code::unavailable, "stopped before the first step: there is nothing to write");
@@ -197,11 +213,38 @@ class Job {
     done_.loss = result.loss;
     TRY(watch.see(done_.steps, result.loss, result.gradient_norm));
     if (settings_.validation_every > 0 && done_.steps % settings_.validation_every == 0) validate();
-    if (settings_.checkpoint_every > 0 && done_.steps % settings_.checkpoint_every == 0) {
-      TRY(write_checkpoint(files_, *trainer_, done_.steps));
-    }
     report("training");
     return {};
+  }
+
+  // To where the newest checkpoint was written, if there is one.
+  Result<RunState> go_on(Checkpoints& checkpoints, Batcher& batches) {
+    const RunState state = TRY(checkpoints.restore(*trainer_, note_));
+    done_.steps = state.steps;
+    done_.tokens = state.tokens;
+    done_.loss = state.loss;
+    done_.validation_loss = state.validation_loss;
+    before_seconds_ = state.seconds;
+    for (int64_t i = 0; i < state.steps; ++i) (void)batches.next();
+    begun_us_ = env_.clock.monotonic_us();
+    if (!note_.empty()) report("training", true);
+    return state;
+  }
+
+  void checkpoint(Checkpoints& checkpoints, const DivergenceWatch& watch) {
+    if (settings_.checkpoint_every == 0 || done_.steps % settings_.checkpoint_every != 0) return;
+    RunState state;
+    state.steps = done_.steps;
+    state.tokens = done_.tokens;
+    state.loss = done_.loss;
+    state.validation_loss = done_.validation_loss;
+    state.seconds = trained_seconds(env_.clock.monotonic_us());
+    watch.keep(state);
+    const Status written = checkpoints.write(*trainer_, state);
+    if (written.ok()) return;
+    note_ =
+        "the checkpoint of step " + std::to_string(done_.steps) + " could not be written: " + written.error().message;
+    report("training", true);
   }
 
   void validate() {
@@ -241,6 +284,8 @@ class Job {
   TokenData train_data_, validation_data_;
   int64_t started_us_ = 0, begun_us_ = 0, reported_us_ = 0, steps_ = 0;
   double learning_rate_ = 0;
+  double before_seconds_ = 0;  // trained, before the checkpoint that this run goes on from
+  std::string note_;           // for the next report
 };
 
 }  // namespace

@@ -15,8 +15,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr const char* kCheckpoint = "checkpoint.safetensors";
-
 Status put_text(os::File& file, const std::string& name, const std::string& text) {
   const auto named = [&](Status status) -> Status {
     if (status.ok()) return {};
@@ -117,9 +115,8 @@ std::string lineage_text(const Lineage& l, const model::LlamaTrainer& trainer) {
 }  // namespace
 
 const std::vector<std::string>& training_outputs() {
-  static const std::vector<std::string> names{
-      "config.json",   "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
-      "holdfast.json", kCheckpoint};
+  static const std::vector<std::string> names{"config.json",           "model.safetensors",      "tokenizer.json",
+                                              "tokenizer_config.json", "generation_config.json", "holdfast.json"};
   return names;
 }
 
@@ -138,10 +135,6 @@ Result<std::vector<std::string>> write_outputs(TrainFiles& files, const model::L
   const bool bf16 = lineage.settings.bf16;
   std::vector<std::string> written;
   for (auto& [name, file] : files.outputs) {
-    if (name == kCheckpoint) {
-      TRY(file->truncate(0));
-      continue;
-    }
     if (name == "config.json") TRY(put_text(*file, name, config_text(trainer, tokenizer, bf16)));
     if (name == "model.safetensors") TRY(put_weights(*file, name, trainer, bf16, {{"format", "pt"}}));
     if (name == "tokenizer.json") TRY(put_text(*file, name, format::write_tokenizer(tokenizer.file())));
@@ -151,13 +144,6 @@ Result<std::vector<std::string>> write_outputs(TrainFiles& files, const model::L
     written.push_back(name);
   }
   return written;
-}
-
-Status write_checkpoint(TrainFiles& files, const model::LlamaTrainer& trainer, int64_t step) {
-  for (auto& [name, file] : files.outputs) {
-    if (name == kCheckpoint) return put_weights(*file, name, trainer, false, {{"step", std::to_string(step)}});
-  }
-  return {};
 }
 
 }  // namespace hf::engine

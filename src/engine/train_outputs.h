@@ -23,7 +23,5 @@ Status check_outputs(const TrainFiles& files);  // invalid: a name that is not o
 // Each file is truncated, written and synced. Returns the names, in the order given.
 Result<std::vector<std::string>> write_outputs(TrainFiles& files, const model::LlamaTrainer& trainer,
                                                const model::Tokenizer& tokenizer, const Lineage& lineage);
-// Nothing where no checkpoint.safetensors is wanted.
-Status write_checkpoint(TrainFiles& files, const model::LlamaTrainer& trainer, int64_t step);
 
 }  // namespace hf::engine

@@ -116,8 +116,8 @@ const std::vector<Field>& fields() {
       choice({"precision", "f32", "'f32' or 'bf16'", "numbers of the stored weights"}, &S::bf16, "f32", "bf16"),
       word({"compute", "f32", "'f32', 'bf16' or 'auto'",
             "numbers that the products of weights and activations are computed with; sums, weights and the optimiser "
-            "are in f32. bf16 is about 1.6 times as fast where the machine multiplies it (AVX512-BF16), slower "
-            "elsewhere; auto takes it there. Each gives the same bits on every machine"},
+            "are in f32. bf16 is about 1.6 times as fast where the machine multiplies it quickly (AMD with "
+            "AVX512-BF16), slower elsewhere; auto takes it there. Each gives the same bits on every machine"},
            &S::compute, {"f32", "bf16", "auto"}),
   };
   return all;

@@ -55,6 +55,10 @@ struct Bench {
     files.train.push_back(file("train", train));
     if (!validation.empty()) files.validation.push_back(file("validation", validation));
     for (const std::string& name : outputs) files.outputs.emplace_back(name, file(name, ""));
+    if (task.hyperparameters.contains("checkpoint_every")) {
+      for (const char* name : {"checkpoint-0", "checkpoint-1"})
+        files.checkpoints.push_back(std::move(*fs.open(name, os::Open::create)));
+    }
     tensor::Pool pool(threads);
     const tensor::Kernels& kernels = **tensor::choose_kernels(isa, os::cpu_info());
     return run_training(task, std::move(files), hooks, {kernels, pool, clock, "abc"});
@@ -72,7 +76,7 @@ TEST(Training, WritesAFolderThatReadsBack) {
   EXPECT_EQ(done->examples, 60);
   EXPECT_EQ(done->data_digest, crypto::sha256_hex(data));
   EXPECT_GE(done->validation_loss, 0);
-  EXPECT_EQ(done->files_written.size(), training_outputs().size() - 1);
+  EXPECT_EQ(done->files_written.size(), training_outputs().size());
 
   const auto config = model::read_config(b.content("config.json"));
   ASSERT_TRUE(config.ok()) << config.error().message;
@@ -85,7 +89,6 @@ TEST(Training, WritesAFolderThatReadsBack) {
   ASSERT_TRUE(header.ok());
   EXPECT_EQ(header->tensors.size(), tensor_specs(config->llama).size());
   EXPECT_NE(b.content("holdfast.json").find(done->data_digest), std::string::npos);
-  EXPECT_EQ(b.content("checkpoint.safetensors"), "");
 }
 
 TEST(Training, LossFalls) {
@@ -239,6 +242,130 @@ TEST(Training, MaxSecondsEndsTheScheduleInTime) {
   EXPECT_GE(done->steps, 8);
   EXPECT_LE(done->steps, 11);
   EXPECT_LT(b.seen.back().learning_rate, 0.002);
+}
+
+struct Killed {};
+
+// A run that is killed when its n-th step is told of; the checkpoints lie on the disk.
+void run_and_kill(Bench& b, int64_t step) {
+  b.clock.advance(1'000'000);
+  b.hooks.progress = [&b, step](const rpc::TrainProgress& p) {
+    b.clock.advance(1'000'000);  // each step is told of
+    b.seen.push_back(p);
+    if (p.phase == "training" && p.step == step) throw Killed{};
+  };
+  EXPECT_THROW((void)b.run(lines(60)), Killed);
+  b.hooks.progress = [&b](const rpc::TrainProgress& p) { b.seen.push_back(p); };
+}
+
+std::string notes(const Bench& b) {
+  std::string out;
+  for (const auto& p : b.seen) out += p.note;
+  return out;
+}
+
+// What was trained, without what tells how long it took.
+std::string whole_run(std::map<std::string, std::string> more, rpc::TrainDone* done = nullptr) {
+  Bench b;
+  b.task.hyperparameters.insert(more.begin(), more.end());
+  auto result = b.run(lines(60));
+  EXPECT_TRUE(result.ok());
+  if (done) *done = *result;
+  return b.content("model.safetensors");
+}
+
+TEST(Checkpoints, ARunThatWasKilledGoesOnToTheSameBits) {
+  for (const char* compute : {"f32", "bf16"}) {
+    const std::map<std::string, std::string> more = {{"compute", compute}, {"prompt_drop", "0.2"}};
+    rpc::TrainDone want_done;
+    const std::string want = whole_run(more, &want_done);
+    for (int64_t killed = 1; killed <= 12; ++killed) {
+      Bench b;
+      b.task.hyperparameters.insert(more.begin(), more.end());
+      b.task.hyperparameters["checkpoint_every"] = "3";
+      run_and_kill(b, killed);
+      b.seen.clear();
+      const auto done = b.run(lines(60));
+      ASSERT_TRUE(done.ok()) << done.error().message;
+      EXPECT_EQ(b.content("model.safetensors"), want) << killed;
+      EXPECT_EQ(done->loss, want_done.loss);
+      EXPECT_EQ(done->steps, 12);
+      EXPECT_EQ(done->tokens, want_done.tokens);
+      const int64_t from = (killed - 1) / 3 * 3;  // step 3 is told of before its checkpoint is written
+      EXPECT_EQ(notes(b), from == 0 ? "" : "goes on from the checkpoint of step " + std::to_string(from));
+    }
+  }
+}
+
+TEST(Checkpoints, ABrokenOneIsPassedOverAndSoIsAnotherRuns) {
+  const std::string want = whole_run({});
+  const std::map<int, std::string> cases = {{1, "SHA-256 is another); goes on from the checkpoint of step 6"},
+                                            {2, "SHA-256 is another); goes on from the checkpoint of step 9"},
+                                            {3, "training begins anew"}};
+  for (const auto& [broken, note] : cases) {
+    Bench b;
+    b.task.hyperparameters["checkpoint_every"] = "3";
+    run_and_kill(b, 11);           // checkpoints of 9 and 6
+    for (int i = 0; i < 2; ++i) {  // the first file holds step 9
+      const uint64_t bits = b.content("checkpoint-" + std::to_string(i)).size() * 8;
+      for (uint64_t at : {bits / 2 + 7, bits - 3})
+        EXPECT_TRUE((broken >> i & 1) == 0 || b.fs.flip_bit("checkpoint-" + std::to_string(i), at).ok());
+    }
+    b.seen.clear();
+    ASSERT_TRUE(b.run(lines(60)).ok());
+    EXPECT_EQ(b.content("model.safetensors"), want) << broken;
+    EXPECT_NE(notes(b).find(note), std::string::npos) << broken << ": " << notes(b);
+  }
+  Bench b;
+  b.task.hyperparameters["checkpoint_every"] = "3";
+  run_and_kill(b, 11);
+  b.task.seed = 77;
+  b.seen.clear();
+  ASSERT_TRUE(b.run(lines(60)).ok());
+  EXPECT_NE(notes(b).find("another program or run"), std::string::npos) << notes(b);
+  Bench other;
+  other.task.seed = 77;
+  ASSERT_TRUE(other.run(lines(60)).ok());
+  EXPECT_EQ(b.content("model.safetensors"), other.content("model.safetensors"));
+}
+
+TEST(Checkpoints, APowerCutWhileOneIsWrittenLeavesTheOneBefore) {
+  const std::string want = whole_run({});
+  int fired = 0;
+  for (uint64_t call = 1; call < 60; call += 3) {
+    Bench b;
+    b.task.hyperparameters["checkpoint_every"] = "2";
+    for (const char* name : {"checkpoint-0", "checkpoint-1"}) (void)b.file(name, "");
+    ASSERT_TRUE(b.fs.sync_dir(".").ok());
+    b.hooks.progress = [&](const rpc::TrainProgress& p) {
+      if (p.phase == "training" && p.step == 0) b.fs.fail_at(call, os::FakeFs::Fault::power_off);
+      b.seen.push_back(p);
+    };
+    (void)b.run(lines(60));
+    fired += b.fs.fault_fired() ? 1 : 0;
+    b.fs.crash(call);
+    b.hooks.progress = nullptr;
+    ASSERT_TRUE(b.run(lines(60)).ok());
+    EXPECT_EQ(b.content("model.safetensors"), want) << call;
+  }
+  EXPECT_GT(fired, 5);
+}
+
+TEST(Checkpoints, AFullDiskIsToldAndTrainingGoesOn) {
+  const std::string want = whole_run({});
+  Bench b;
+  b.task.hyperparameters["checkpoint_every"] = "3";
+  b.hooks.progress = [&](const rpc::TrainProgress& p) {
+    if (p.phase == "training" && p.step == 0) b.fs.fail_at(1, os::FakeFs::Fault::enospc, true);
+    if (p.phase == "writing") b.fs.fail_at(0, os::FakeFs::Fault::enospc);
+    b.seen.push_back(p);
+  };
+  const auto done = b.run(lines(60));
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(b.content("model.safetensors"), want);
+  for (const char* step : {"3", "6", "9", "12"})
+    EXPECT_NE(notes(b).find(std::string("the checkpoint of step ") + step + " could not be written: "),
+              std::string::npos);
 }
 
 TEST(Training, AFileThatCannotBeWrittenIsNamed) {

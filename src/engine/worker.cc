@@ -174,17 +174,22 @@ class Worker {
   Status train(Frame& frame) {
     const auto task = TRY(rpc::decode<rpc::TrainTask>(frame.body));
     const int64_t inputs = int64_t{task.train_files} + task.validation_files;
+    const size_t written = static_cast<size_t>(inputs) + task.outputs.size();
     if (task.train_files < 0 || task.validation_files < 0 ||
-        static_cast<size_t>(inputs) + task.outputs.size() != frame.descriptors.size())
+        (task.checkpoint_files != 0 && task.checkpoint_files != 2) ||
+        written + static_cast<size_t>(task.checkpoint_files) != frame.descriptors.size())
       return fail(Code::invalid, "train: " + std::to_string(frame.descriptors.size()) + " descriptors do not fit");
     TrainFiles files;
     for (size_t i = 0; i < frame.descriptors.size(); ++i) {
       const auto at = static_cast<int64_t>(i);
       const std::string name = at < task.train_files ? "training file " + std::to_string(i + 1)
                                : at < inputs         ? "validation file " + std::to_string(at - task.train_files + 1)
+                               : i >= written        ? "checkpoint " + std::to_string(i - written + 1)
                                                      : task.outputs[static_cast<size_t>(at - inputs)];
       auto file = os::file_of(std::move(frame.descriptors[i]), name);
-      if (at >= inputs) {
+      if (i >= written) {
+        files.checkpoints.push_back(std::move(file));
+      } else if (at >= inputs) {
         files.outputs.emplace_back(name, std::move(file));
       } else {
         (at < task.train_files ? files.train : files.validation).push_back(std::move(file));
@@ -197,7 +202,8 @@ class Worker {
     };
     hooks.stop = [&] { return !sent.ok() || inbox_.told_to_stop(frame.id); };
     hooks.peak_bytes = peak_bytes;
-    const auto done = run_training(task, std::move(files), hooks, {kernels_, engine_.pool(), os::real_clock(), build_});
+    const auto done = run_training(task, std::move(files), hooks,
+                                   {kernels_, engine_.pool(), os::real_clock(), build_, os::cpu_info().fast_bf16});
     TRY(std::move(sent));
     return answer(frame.id, Type::trained, done);
   }

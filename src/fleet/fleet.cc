@@ -115,10 +115,11 @@ Result<uint64_t> FleetImpl::train(Training training, std::shared_ptr<TrainSink> 
   rpc::TrainTask task = std::move(training.task);
   task.train_files = static_cast<int32_t>(training.train_files.size());
   task.validation_files = static_cast<int32_t>(training.validation_files.size());
-  std::vector<std::unique_ptr<os::File>> outputs;
+  task.checkpoint_files = static_cast<int32_t>(training.checkpoints.size());
+  std::vector<std::shared_ptr<os::File>> outputs;
   for (const std::string& name : task.outputs) outputs.push_back(TRY(training.output->create(name)));
   std::vector<int> descriptors;
-  for (const auto* files : {&training.train_files, &training.validation_files, &outputs})
+  for (const auto* files : {&training.train_files, &training.validation_files, &outputs, &training.checkpoints})
     for (const auto& file : *files) descriptors.push_back(file->fd());
 
   auto run = std::make_unique<TrainRun>();

@@ -88,7 +88,8 @@ class Fleet {
 
   struct Training {
     rpc::TrainTask task;
-    std::vector<std::unique_ptr<os::File>> train_files, validation_files;  // JSON lines
+    std::vector<std::shared_ptr<os::File>> train_files, validation_files;  // JSON lines
+    std::vector<std::shared_ptr<os::File>> checkpoints;  // none or two, to read and to write (docs/training.md)
     std::shared_ptr<Models::Draft> output;  // made into files named task.outputs; the worker writes through descriptors
   };
   virtual Result<uint64_t> train(Training training, std::shared_ptr<TrainSink> sink) = 0;

@@ -342,6 +342,28 @@ TEST_F(FleetTest, TrainsInAWorkerOfItsOwn) {
   EXPECT_EQ(fleet_->status().serving_pid, serving);
 }
 
+TEST_F(FleetTest, ATrainingsCheckpointsAreHandedToTheNextWorker) {
+  auto open = [&](const char* name) -> std::shared_ptr<os::File> {
+    return std::move(*os::real_fs().open(folder_ + "/" + name, os::Open::create));
+  };
+  const std::vector<std::shared_ptr<os::File>> checkpoints = {open("checkpoint-0"), open("checkpoint-1")};
+  auto run = [&] {
+    Fleet::Training training;
+    training.task.hyperparameters["do"] = "die once";
+    training.task.outputs = {"config.json"};
+    training.output = std::move(*models_->draft());
+    training.train_files = {open("data")};
+    training.checkpoints = checkpoints;
+    auto sink = std::make_shared<CollectTraining>();
+    EXPECT_TRUE(fleet_->train(std::move(training), sink).ok());
+    return sink->wait();
+  };
+  EXPECT_EQ(run().error().code, Code::unavailable);
+  const auto done = run();
+  EXPECT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(*checkpoints[0]->size(), 1u);
+}
+
 TEST_F(FleetTest, WhatRunsWhenTheFleetEndsFails) {
   auto sink = generate("hang");
   sink->wait_pieces(1);

@@ -79,6 +79,27 @@ Result<ChannelData> read_channel(const Jobs::Site& site, const JobsOptions& opti
   return out;
 }
 
+std::vector<std::string> checkpoint_names(const TrainingJob& job) {
+  if (!job.spec().checkpoints()) return {};
+  const std::string base =
+      job.spec().account + "." + job.spec().name + "." + std::to_string(job.created()) + ".checkpoint-";
+  return {base + "0", base + "1"};
+}
+
+Result<std::vector<std::shared_ptr<os::File>>> open_checkpoints(const Jobs::Site& site, const JobsOptions& options,
+                                                                const TrainingJob& job) {
+  std::vector<std::shared_ptr<os::File>> out;
+  for (const std::string& name : checkpoint_names(job))
+    out.push_back(TRY(site.fs.open(options.scratch + "/" + name, os::Open::create)));
+  if (!out.empty()) TRY(site.fs.sync_dir(options.scratch));
+  return out;
+}
+
+void remove_checkpoints(const Jobs::Site& site, const JobsOptions& options, const TrainingJob& job) {
+  for (const std::string& name : checkpoint_names(job))
+    if (site.fs.exists(options.scratch + "/" + name)) (void)site.fs.remove(options.scratch + "/" + name);
+}
+
 Result<ArtifactUpload> write_artifacts(const Jobs::Site& site, const JobSpec& spec, const std::string& digest) {
   ArtifactUpload out;
   out.artifact.account = spec.account;

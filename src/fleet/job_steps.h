@@ -13,12 +13,18 @@ namespace hf::fleet {
 // The objects of one channel as open files of the scratch folder, whose names are gone already: nothing is left behind
 // by a crash. `stop` is asked between pieces; true: unavailable.
 struct ChannelData {
-  std::vector<std::unique_ptr<os::File>> files;
+  std::vector<std::shared_ptr<os::File>> files;
   std::vector<std::string> uris;  // s3://bucket/key of each
 };
 // `budget`: bytes that may still be read; lowered by what was.
 Result<ChannelData> read_channel(const Jobs::Site& site, const JobsOptions& options, const JobChannel& channel,
                                  uint64_t& budget, const std::function<bool()>& stop);
+
+// The two files of a job's checkpoints in the scratch folder: they outlive the site until the job is over.
+std::vector<std::string> checkpoint_names(const TrainingJob& job);  // none for a job without
+Result<std::vector<std::shared_ptr<os::File>>> open_checkpoints(const Jobs::Site& site, const JobsOptions& options,
+                                                                const TrainingJob& job);
+void remove_checkpoints(const Jobs::Site& site, const JobsOptions& options, const TrainingJob& job);
 
 // The artifacts of a sealed model, written but not yet visible: commit() names them in the job's last transaction.
 struct ArtifactUpload {

@@ -180,19 +180,25 @@ class JobsImpl final : public Jobs {
   struct Live {
     JobProgress progress;
     Curve curve;
+    std::string note;  // not yet in the job's record
   };
+  using Files = std::vector<std::shared_ptr<os::File>>;
 
   void work();
   void run(const Key& key);
+  void tidy(const Key& key);
   Status run_steps(const Key& key);
   Result<Input> download(const TrainingJob& job);
   Status train(const Key& key, const TrainingJob& job, int64_t began_us);
+  Result<rpc::TrainDone> train_once(const Key& key, const TrainingJob& job, const Input& input,
+                                    const Files& checkpoints, std::shared_ptr<Models::Draft> draft, int64_t began_us);
   Status follow(const Key& key, uint64_t id, Events& events, int64_t began_us, rpc::TrainDone& done);
   Status finish(const Key& key, const rpc::TrainDone& done, Models::Draft& draft, const Input& input);
   Model lineage_model(const TrainingJob& job, const rpc::TrainDone& done, const Input& input);
   Result<Applied> apply(const Key& key, const JobEvent& event,
                         const std::function<Status(store::Txn&, const TrainingJob&)>& more = {});
   Status store_job(store::Txn& txn, const TrainingJob& job, const std::string& before);
+  void save_note(const Key& key);
   void note(const Key& key, const std::vector<rpc::TrainProgress>& progress, int64_t began_us);
   Status save_progress(const Key& key);
   bool stopping() {
@@ -218,8 +224,6 @@ class JobsImpl final : public Jobs {
 Status JobsImpl::prepare() {
   deployments_ = TRY(Deployments::open(site_.clock, site_.db, site_.ledger, site_.fleet));
   TRY(site_.fs.make_dirs(options_.scratch));
-  for (const std::string& name : TRY(site_.fs.list(options_.scratch)))
-    TRY(site_.fs.remove_tree(options_.scratch + "/" + name));
   std::vector<TrainingJob> jobs;
   TRY(site_.db.read([&](store::Txn& txn) -> Status {
     jobs.clear();
@@ -230,14 +234,21 @@ Status JobsImpl::prepare() {
     }
     return {};
   }));
+  std::set<std::string> kept;
+  for (const TrainingJob& job : jobs)
+    if (!job.over())
+      for (std::string& name : checkpoint_names(job)) kept.insert(std::move(name));
+  for (const std::string& name : TRY(site_.fs.list(options_.scratch)))
+    if (!kept.contains(name)) TRY(site_.fs.remove_tree(options_.scratch + "/" + name));
   std::sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) { return a.created() < b.created(); });
   for (const TrainingJob& job : jobs) {
     if (job.over()) continue;
     const Key key{job.spec().account, job.spec().name};
-    if (job.queued()) {
+    const bool waits = job.queued() || TRY(apply(key, {JobEvent::Kind::site_restarted})).job.queued();
+    if (waits) {
       queue_.push_back(key);
     } else {
-      (void)TRY(apply(key, {JobEvent::Kind::site_restarted}));
+      remove_checkpoints(site_, options_, job);
     }
   }
   for (int i = 0; i < options_.max_running; ++i)
@@ -367,10 +378,20 @@ void JobsImpl::work() {
       running_[key] = nullptr;
     }
     run(key);
+    tidy(key);
     std::lock_guard lock(mutex_);
     running_.erase(key);
     live_.erase(key);
   }
+}
+
+// Of a job that is over, nothing stays in the scratch folder; what cannot be removed now goes at the next start.
+void JobsImpl::tidy(const Key& key) {
+  (void)site_.db.read([&](store::Txn& txn) -> Status {
+    auto job = TRY(find(txn, key.first, key.second));
+    if (job && job->over()) remove_checkpoints(site_, options_, *job);
+    return {};
+  });
 }
 
 void JobsImpl::run(const Key& key) {
@@ -432,15 +453,36 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
   Input input = TRY(download(job));
   Applied ready = TRY(apply(key, {JobEvent::Kind::data_ready}));
   if (!has(ready.actions, JobAction::train)) return {};
+  const Files checkpoints = TRY(open_checkpoints(site_, options_, job));
+  for (;;) {
+    std::shared_ptr<Models::Draft> draft = TRY(site_.models.draft());
+    auto done = train_once(key, job, input, checkpoints, draft, began_us);
+    (void)save_progress(key);  // the curve is worth less than the job
+    if (done.ok()) {
+      Applied trained = TRY(apply(key, {.kind = JobEvent::Kind::trained, .done = *done}));
+      if (!has(trained.actions, JobAction::upload)) return {};
+      return finish(key, *done, *draft, input);
+    }
+    if (done.error().code != Code::unavailable || stopping())
+      return with_uris(with_uris(done.error(), input.train, "train"), input.validation, "validation");
+    JobEvent died{.kind = JobEvent::Kind::interrupted, .text = done.error().message};
+    died.step = TRY(progress(key.first, key.second)).last.step;
+    if (!has(TRY(apply(key, died)).actions, JobAction::train)) return {};
+  }
+}
+
+Result<rpc::TrainDone> JobsImpl::train_once(const Key& key, const TrainingJob& job, const Input& input,
+                                            const Files& checkpoints, std::shared_ptr<Models::Draft> draft,
+                                            int64_t began_us) {
   auto events = std::make_shared<Events>();
-  std::shared_ptr<Models::Draft> draft = TRY(site_.models.draft());
   Fleet::Training training;
   training.task.hyperparameters = worker_hyperparameters(job.spec());
   training.task.seed = job.spec().seed;
   training.task.outputs = options_.outputs;
-  training.train_files = std::move(input.train.files);
-  training.validation_files = std::move(input.validation.files);
-  training.output = draft;
+  training.train_files = input.train.files;
+  training.validation_files = input.validation.files;
+  training.checkpoints = checkpoints;
+  training.output = std::move(draft);
   const uint64_t id = TRY(site_.fleet.train(std::move(training), events));
   {
     std::lock_guard lock(mutex_);
@@ -448,13 +490,8 @@ Status JobsImpl::train(const Key& key, const TrainingJob& job, int64_t began_us)
     live_[key];
   }
   rpc::TrainDone done;
-  Status followed = follow(key, id, *events, began_us, done);
-  (void)save_progress(key);  // the curve is worth less than the job
-  if (!followed.ok())
-    return with_uris(with_uris(followed.error(), input.train, "train"), input.validation, "validation");
-  Applied trained = TRY(apply(key, {.kind = JobEvent::Kind::trained, .done = done}));
-  if (!has(trained.actions, JobAction::upload)) return {};
-  return finish(key, done, *draft, input);
+  TRY(follow(key, id, *events, began_us, done));
+  return done;
 }
 
 // Until the worker is done. Stops and limits are acted on here.
@@ -466,6 +503,7 @@ Status JobsImpl::follow(const Key& key, uint64_t id, Events& events, int64_t beg
   for (;;) {
     auto end = events.wait(kTickMs, progress);
     note(key, progress, trains_us);
+    save_note(key);
     if (end) {
       done = TRY(std::move(*end));
       return {};
@@ -503,8 +541,21 @@ void JobsImpl::note(const Key& key, const std::vector<rpc::TrainProgress>& progr
   Live& live = live_[key];
   for (const rpc::TrainProgress& p : progress) {
     live.progress.last = p;
+    if (!p.note.empty()) live.note = p.note;
     if (p.phase == "training") live.curve.add({p.step, p.tokens, p.loss, p.validation_loss, seconds});
   }
+}
+
+// What the worker wants known, as the message of the job's state. Where that cannot be written now, later.
+void JobsImpl::save_note(const Key& key) {
+  std::string text;
+  {
+    std::lock_guard lock(mutex_);
+    text = live_[key].note;
+  }
+  if (text.empty() || !apply(key, {.kind = JobEvent::Kind::note, .text = text}).ok()) return;
+  std::lock_guard lock(mutex_);
+  if (live_[key].note == text) live_[key].note.clear();
 }
 
 Status JobsImpl::save_progress(const Key& key) {
@@ -562,6 +613,7 @@ Status JobsImpl::finish(const Key& key, const rpc::TrainDone& done, Models::Draf
 }  // namespace
 
 void Curve::add(const JobPoint& point) {
+  while (!points_.empty() && points_.back().step > point.step) points_.pop_back();
   if (seen_++ % every_ != 0 && point.validation_loss < 0) return;
   points_.push_back(point);
   if (points_.size() < kMost) return;

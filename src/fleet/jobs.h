@@ -23,7 +23,7 @@
 namespace hf::fleet {
 
 struct JobsOptions {
-  std::string scratch;  // a folder of its own, emptied at the start
+  std::string scratch;  // a folder of its own; emptied at the start, but for the checkpoints of jobs that go on
   std::string region = "site-1";
   std::string code_version;  // of this program: in the lineage
   int max_running = 1;       // a training takes all cores
@@ -59,9 +59,10 @@ class Jobs {
     Fleet& fleet;
     Models& models;
   };
-  // Jobs that ran when the site ended are Failed (or Stopped) now; those that waited wait again.
+  // Jobs that ran when the site ended go on from their checkpoints, or without any are Failed (or Stopped) now; those
+  // that waited wait again.
   static Result<std::unique_ptr<Jobs>> open(const Site& site, JobsOptions options);
-  virtual ~Jobs() = default;  // what runs is killed and its job Failed
+  virtual ~Jobs() = default;  // what runs is killed; its job goes on at the next start, or is Failed
 
   // In the caller's transaction; call wake() after it committed. ResourceInUse, ResourceLimitExceeded.
   virtual Status create(store::Txn& txn, const JobSpec& spec) = 0;
@@ -77,7 +78,8 @@ class Jobs {
   virtual Deployments& deployments() = 0;  // the site's other background work
 };
 
-// The curve, thinned by dropping every other point when it is full.
+// The curve, thinned by dropping every other point when it is full. A point of an earlier step than the last (a job
+// that went on from a checkpoint) takes the place of those behind it.
 class Curve {
  public:
   static constexpr size_t kMost = 1000;

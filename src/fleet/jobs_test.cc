@@ -37,6 +37,18 @@ class StubFleet final : public Fleet {
   void cancel(uint64_t) override {}
   void resume(uint64_t) override {}
   Result<uint64_t> train(Training training, std::shared_ptr<TrainSink> sink) override {
+    if (!training.checkpoints.empty()) {  // how often it was begun, in the first one
+      char seen = '0';
+      (void)TRY(training.checkpoints.at(0)->read_at(0, {&seen, 1}));
+      begun_from.push_back(seen - '0');
+      ++seen;
+      TRY(training.checkpoints.at(0)->write_at(0, {&seen, 1}));
+      TRY(training.checkpoints.at(0)->sync());
+      if (deaths-- > 0) {
+        sink->failed(fail(Code::unavailable, "the worker ended"));
+        return uint64_t{1};
+      }
+    }
     if (training_fails) {
       sink->failed(*training_fails);
       if (failing) failing();
@@ -58,6 +70,8 @@ class StubFleet final : public Fleet {
   Result<rpc::ProbeReport> probe() override { return rpc::ProbeReport{}; }
   Status_ status() override { return {}; }
 
+  int deaths = 0;               // of workers, of a training with checkpoints
+  std::vector<int> begun_from;  // what each of them found
   std::optional<Error> training_fails;
   std::function<void()> failing;
   std::function<void(const std::string&)> inspecting;
@@ -104,8 +118,9 @@ struct World {
     info.key = "in/data.jsonl";
     return db->write([&](store::Txn& txn) { return objects->commit(txn, *up, info); });
   }
-  Status create() {
+  Status create(bool checkpoints = false) {
     JobSpec spec;
+    if (checkpoints) spec.hyperparameters["checkpoint_every"] = "10";
     spec.account = kAccount;
     spec.name = "job";
     spec.arn = "arn:aws:sagemaker:site-1:" + spec.account + ":training-job/job";
@@ -232,6 +247,61 @@ TEST(JobsTest, APowerCutInAnyPhaseLeavesAllOfAJobOrNothing) {
   }
   EXPECT_GT(completed, 1);  // both ends are met: how often depends on where the calls fall
   EXPECT_GT(failed, 1);
+}
+
+TEST(JobsTest, WithCheckpointsAJobOutlivesItsWorkers) {
+  World w;
+  ASSERT_TRUE(w.open().ok() && w.prepare().ok());
+  w.fleet->deaths = 3;
+  ASSERT_TRUE(w.create(true).ok());
+  w.settle();
+  EXPECT_EQ((*w.job())->status(), "Completed") << (*w.job())->failure_reason();
+  EXPECT_THAT(w.fleet->begun_from, testing::ElementsAre(0, 1, 2, 3));
+  w.jobs.reset();  // its thread has tidied up
+  EXPECT_TRUE(w.fs.list("/site/scratch")->empty());
+  ASSERT_TRUE(w.open_jobs().ok());
+  expect_whole(w, "three deaths");
+  World stuck;
+  ASSERT_TRUE(stuck.open().ok() && stuck.prepare().ok());
+  stuck.fleet->deaths = 99;
+  ASSERT_TRUE(stuck.create(true).ok());
+  stuck.settle();
+  EXPECT_THAT((*stuck.job())->failure_reason(), HasSubstr("the worker ended (3 restarts"));
+  stuck.jobs.reset();
+  EXPECT_TRUE(stuck.fs.list("/site/scratch")->empty());
+  ASSERT_TRUE(stuck.open_jobs().ok());
+  expect_whole(stuck, "stuck");
+}
+
+TEST(JobsTest, WithCheckpointsAJobOutlivesAPowerCut) {
+  const char* full = std::getenv("HOLDFAST_FULL");
+  const uint64_t step = full && std::strcmp(full, "yes") == 0 ? 1 : 7;
+  int gone_on = 0;
+  for (uint64_t call = 1;; call += step) {
+    World w;
+    ASSERT_TRUE(w.open().ok() && w.prepare().ok());
+    w.fs.fail_at(call, FakeFs::Fault::power_off);
+    const bool acknowledged = w.create(true).ok();
+    if (acknowledged) w.settle();
+    const bool fired = w.fs.fault_fired();
+    w.close();
+    w.fs.crash(call);
+    ASSERT_TRUE(w.open().ok());
+    auto job = w.job();
+    const std::string where = "call " + std::to_string(call);
+    ASSERT_TRUE(job.ok() && (!acknowledged || *job)) << where;
+    if (*job) {
+      w.settle();
+      EXPECT_EQ((*w.job())->status(), "Completed") << where << ": " << (*w.job())->failure_reason();
+      if (!w.fleet->begun_from.empty() && w.fleet->begun_from[0] > 0) ++gone_on;
+      w.jobs.reset();
+      ASSERT_TRUE(w.open_jobs().ok()) << where;
+      expect_whole(w, where);
+    }
+    if (testing::Test::HasFailure() || !fired) break;
+    ASSERT_LT(call, 20'000u);
+  }
+  EXPECT_GT(gone_on, 1);
 }
 
 TEST(JobsTest, AFullDiskDoesNotLeaveAJobThatSeemsToRun) {

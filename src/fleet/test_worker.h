@@ -5,6 +5,7 @@
 //              "step N"       N texts "x", each after the pause and the resume that follow the one before
 //              "refuse"       failed
 //   train      hyperparameter "do": "learn" (3 steps, writes the outputs), "wait" (until stop), "die", "refuse",
+//              "die once" (the first time: writes to its first checkpoint and dies; then as learn),
 //              "nan" (as learn, and then reports a loss that is no number)
 #pragma once
 
@@ -163,7 +164,9 @@ class TestWorker {
     auto task = rpc::decode<rpc::TrainTask>(frame.body);
     if (!task.ok()) return refuse(frame.id, "bad train");
     const size_t inputs = static_cast<size_t>(task->train_files + task->validation_files);
-    if (frame.descriptors.size() != inputs + task->outputs.size()) return refuse(frame.id, "bad descriptors");
+    const size_t written = inputs + task->outputs.size();
+    if (frame.descriptors.size() != written + static_cast<size_t>(task->checkpoint_files))
+      return refuse(frame.id, "bad descriptors");
     crypto::Hasher hasher(crypto::Hash::sha256);
     for (int32_t i = 0; i < task->train_files; ++i) {
       char buffer[4096];
@@ -187,6 +190,15 @@ class TestWorker {
       (void)channel_.send_message(Type::progress, frame.id, p);
     }
     if (what == "die") std::_Exit(9);
+    if (what == "die once") {
+      char seen = 0;
+      const int checkpoint = frame.descriptors.at(written).get();
+      if (::pread(checkpoint, &seen, 1, 0) == 0) {
+        if (::pwrite(checkpoint, "x", 1, 0) != 1) return refuse(frame.id, "cannot write");
+        std::_Exit(9);
+      }
+    }
+    frame.descriptors.resize(written);
     outputs_ = task->outputs;
     fds_.assign(std::make_move_iterator(frame.descriptors.begin() + static_cast<std::ptrdiff_t>(inputs)),
                 std::make_move_iterator(frame.descriptors.end()));

@@ -1,11 +1,19 @@
 #include "fleet/training_job.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "fleet/json_fields.h"
 
 namespace hf::fleet {
 namespace json = boost::json;
+
+bool JobSpec::checkpoints() const {
+  const auto at = hyperparameters.find("checkpoint_every");
+  if (at == hyperparameters.end()) return false;
+  const auto every = parse_int(at->second);
+  return every.ok() && *every > 0;
+}
 
 using Kind = JobEvent::Kind;
 
@@ -16,6 +24,7 @@ TrainingJob::TrainingJob(JobSpec spec, Micros now) : spec_(std::move(spec)), cre
 void TrainingJob::move(Micros now, const char* status, const char* secondary, std::string message) {
   if (!transitions_.empty()) transitions_.back().end = now;
   transitions_.push_back({secondary, now, 0, std::move(message)});
+  if (transitions_.size() > kTransitions) transitions_.erase(transitions_.begin() + 4);
   status_ = status;
   modified_ = now;
 }
@@ -35,7 +44,7 @@ std::vector<JobAction> TrainingJob::step(Micros now, const JobEvent& event) {
       return {};
     case Kind::slot:
       if (!queued()) return {};
-      training_start_ = now;
+      if (training_start_ == 0) training_start_ = now;
       move(now, "InProgress", "Downloading", "Reading the input data");
       return {JobAction::download};
     case Kind::data_ready:
@@ -65,10 +74,34 @@ std::vector<JobAction> TrainingJob::step(Micros now, const JobEvent& event) {
       return ask_to_stop(now, false);
     case Kind::tick:
       return tick(now, event.elapsed_us);
+    case Kind::interrupted:
+      return interrupted(now, event);
+    case Kind::note:
+      if (secondary() == "Training") transitions_.back().message = clip_utf8("Training; " + event.text, 1024);
+      return {};
     case Kind::site_restarted:
-      if (queued()) return {};
-      return fail(now, "The site was restarted while the job ran; start a new job to train again");
+      return site_restarted(now);
   }
+  return {};
+}
+
+std::vector<JobAction> TrainingJob::interrupted(Micros now, const JobEvent& event) {
+  if (status_ != "InProgress" || secondary() != "Training" || !spec_.checkpoints()) return fail(now, event.text);
+  restarts_ = event.step > restart_step_ ? 1 : restarts_ + 1;
+  restart_step_ = std::max(restart_step_, event.step);
+  if (restarts_ > kRestarts)
+    return fail(now, event.text + " (" + std::to_string(kRestarts) + " restarts from its checkpoint got no further)");
+  move(now, "InProgress", "Restarting", clip_utf8(event.text + "; it goes on from its last checkpoint", 1024));
+  move(now, "InProgress", "Training", "Training");
+  return {JobAction::train};
+}
+
+std::vector<JobAction> TrainingJob::site_restarted(Micros now) {
+  if (queued()) return {};
+  if (status_ != "InProgress" || !spec_.checkpoints())
+    return fail(now, "The site was restarted while the job ran; start a new job to train again");
+  ran_before_us_ = ran_us_;
+  move(now, "InProgress", "Pending", "The site was restarted; the job goes on from its last checkpoint");
   return {};
 }
 
@@ -97,7 +130,9 @@ std::vector<JobAction> TrainingJob::ask_to_stop(Micros now, bool out_of_time) {
   return {};  // between files, or while the artifacts are written: what runs ends by itself
 }
 
-std::vector<JobAction> TrainingJob::tick(Micros now, int64_t elapsed_us) {
+std::vector<JobAction> TrainingJob::tick(Micros now, int64_t since_slot_us) {
+  const int64_t elapsed_us = ran_before_us_ + since_slot_us;
+  if (elapsed_us - ran_us_ >= 60'000'000) ran_us_ = elapsed_us;
   if (status_ == "Stopping") {
     if (stop_elapsed_us_ < 0) stop_elapsed_us_ = elapsed_us;
     if (killed_ || elapsed_us - stop_elapsed_us_ < kStopGraceUs) return {};
@@ -163,7 +198,11 @@ std::string TrainingJob::to_json() const {
                                       {"training_end", training_end_},
                                       {"out_of_time", out_of_time_},
                                       {"stop_elapsed_us", stop_elapsed_us_},
-                                      {"killed", killed_}});
+                                      {"killed", killed_},
+                                      {"restarts", restarts_},
+                                      {"restart_step", restart_step_},
+                                      {"ran_us", ran_us_},
+                                      {"ran_before_us", ran_before_us_}});
 }
 
 Result<TrainingJob> TrainingJob::from_json(std::string_view text) {
@@ -205,6 +244,10 @@ Result<TrainingJob> TrainingJob::from_json(std::string_view text) {
   job.out_of_time_ = f.boolean("out_of_time");
   job.stop_elapsed_us_ = f.integer("stop_elapsed_us");
   job.killed_ = f.boolean("killed");
+  job.restarts_ = static_cast<int>(f.integer("restarts"));
+  job.restart_step_ = f.integer("restart_step");
+  job.ran_us_ = f.integer("ran_us");
+  job.ran_before_us_ = f.integer("ran_before_us");
   return job;
 }
 

@@ -134,6 +134,87 @@ TEST(TrainingJobTest, ARestartFailsWhatRanAndLeavesWhatWaited) {
   EXPECT_THAT(running.failure_reason(), testing::HasSubstr("restarted"));
 }
 
+TrainingJob training_with_checkpoints() {
+  JobSpec spec = job().spec();
+  spec.hyperparameters["checkpoint_every"] = "100";
+  TrainingJob j(spec, 1000);
+  j.step(1, {Kind::slot});
+  j.step(2, {Kind::data_ready});
+  return j;
+}
+JobEvent died(int64_t step) { return {.kind = Kind::interrupted, .text = "the worker ended", .step = step}; }
+
+TEST(TrainingJobTest, WithCheckpointsADeadWorkerIsReplaced) {
+  TrainingJob j = training_with_checkpoints();
+  for (int i = 0; i < 10; ++i) {  // as long as it gets further
+    EXPECT_THAT(j.step(3, died(100 * (i + 1))), ElementsAre(JobAction::train));
+    EXPECT_EQ(j.secondary(), "Training");
+  }
+  EXPECT_THAT(statuses(j), testing::Contains("Restarting"));
+  EXPECT_THAT(j.step(4, {.kind = Kind::trained}), ElementsAre(JobAction::upload));
+
+  TrainingJob stuck = training_with_checkpoints();
+  for (int i = 0; i < TrainingJob::kRestarts; ++i) EXPECT_THAT(stuck.step(3, died(250)), ElementsAre(JobAction::train));
+  EXPECT_THAT(stuck.step(4, died(200)), IsEmpty());
+  EXPECT_EQ(stuck.status(), "Failed");
+  EXPECT_THAT(stuck.failure_reason(), testing::HasSubstr("the worker ended (3 restarts"));
+
+  TrainingJob stopping = training_with_checkpoints();
+  stopping.step(3, {Kind::stop_requested});
+  EXPECT_THAT(stopping.step(4, died(5)), IsEmpty());
+  EXPECT_EQ(stopping.status(), "Stopped");
+
+  TrainingJob without = job();
+  without.step(1, {Kind::slot});
+  without.step(2, {Kind::data_ready});
+  EXPECT_THAT(without.step(3, died(5)), IsEmpty());
+  EXPECT_EQ(without.failure_reason(), "the worker ended");
+}
+
+TEST(TrainingJobTest, WithCheckpointsARestartOfTheSiteQueuesItAgain) {
+  TrainingJob j = training_with_checkpoints();
+  j.step(3, {.kind = Kind::tick, .elapsed_us = 10'000'000});  // not yet noted
+  EXPECT_THAT(j.step(4, {Kind::site_restarted}), IsEmpty());
+  EXPECT_TRUE(j.queued());
+  EXPECT_EQ(j.secondary(), "Pending");
+  EXPECT_THAT(j.step(5, {Kind::slot}), ElementsAre(JobAction::download));
+  EXPECT_EQ(j.training_start(), 1);  // the first one's
+  TrainingJob stopping = training_with_checkpoints();
+  stopping.step(3, {Kind::stop_requested});
+  stopping.step(4, {Kind::site_restarted});
+  EXPECT_EQ(stopping.status(), "Stopped");
+  for (int i = 0; i < 200; ++i) {
+    j.step(6, {Kind::site_restarted});
+    j.step(7, {Kind::slot});
+  }
+  EXPECT_LE(j.transitions().size(), TrainingJob::kTransitions);
+  EXPECT_EQ(j.transitions().front().status, "Starting");
+}
+
+TEST(TrainingJobTest, TheTimeBeforeARestartCounts) {
+  JobSpec spec = training_with_checkpoints().spec();
+  spec.max_runtime_s = 300;
+  TrainingJob j(spec, 0);
+  j.step(1, {Kind::slot});
+  j.step(2, {Kind::data_ready});
+  j.step(3, {.kind = Kind::tick, .elapsed_us = 200'000'000});
+  j.step(4, {Kind::site_restarted});
+  j = *TrainingJob::from_json(j.to_json());
+  j.step(5, {Kind::slot});
+  j.step(6, {Kind::data_ready});
+  EXPECT_THAT(j.step(7, {.kind = Kind::tick, .elapsed_us = 99'000'000}), IsEmpty());
+  EXPECT_THAT(j.step(8, {.kind = Kind::tick, .elapsed_us = 100'000'000}), ElementsAre(JobAction::stop_training));
+}
+
+TEST(TrainingJobTest, ANoteIsTheMessageOfTheState) {
+  TrainingJob j = training_with_checkpoints();
+  j.step(3, {.kind = Kind::note, .text = "goes on from the checkpoint of step 40"});
+  EXPECT_EQ(j.transitions().back().message, "Training; goes on from the checkpoint of step 40");
+  j.step(4, {.kind = Kind::trained});
+  j.step(5, {.kind = Kind::note, .text = "late"});
+  EXPECT_EQ(j.transitions().back().message, "Writing the artifacts");
+}
+
 TEST(TrainingJobTest, TheReasonFitsItsField) {
   TrainingJob j = job();
   j.step(1, {Kind::slot});

@@ -79,7 +79,7 @@ Status check_words(const rpc::TrainDone& d) {
 
 Status check_words(const rpc::TrainProgress& p) {
   Words w;
-  w.text("phase", p.phase).count("step", p.step).count("steps", p.steps).count("tokens", p.tokens);
+  w.text("phase", p.phase).text("note", p.note).count("step", p.step).count("steps", p.steps).count("tokens", p.tokens);
   w.number("loss", p.loss).number("validation_loss", p.validation_loss).number("learning_rate", p.learning_rate);
   return w.number("tokens_per_second", p.tokens_per_second).number("seconds_left", p.seconds_left).status;
 }

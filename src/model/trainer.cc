@@ -408,6 +408,33 @@ StepResult LlamaTrainer::step(const Batch& batch, float learning_rate) {
   return result;
 }
 
+LlamaTrainer::Snapshot LlamaTrainer::snapshot() const {
+  const Weights& w = state_->weights;
+  const auto all = [](const tensor::Floats& f) { return std::span<const float>(f.data(), f.size()); };
+  return {state_->steps, all(w.value), all(w.first), all(w.second)};
+}
+
+Status LlamaTrainer::restore(const Snapshot& snapshot) {
+  State& s = *state_;
+  const std::pair<std::span<const float>, tensor::Floats*> arrays[] = {
+      {snapshot.weights, &s.weights.value}, {snapshot.first, &s.weights.first}, {snapshot.second, &s.weights.second}};
+  for (const auto& [from, to] : arrays) {
+    if (from.size() != to->size())
+      return fail(Code::invalid,
+                  "a snapshot of " + std::to_string(from.size()) + " numbers, expected " + std::to_string(to->size()));
+  }
+  if (snapshot.steps < 0) return fail(Code::invalid, "a snapshot of a negative step");
+  for (const auto& [from, to] : arrays) std::copy(from.begin(), from.end(), to->data());
+  s.steps = snapshot.steps;
+  s.beta1_power = s.beta2_power = 1;
+  for (int64_t i = 0; i < s.steps; ++i) {  // as update() does, for the same bits
+    s.beta1_power *= static_cast<double>(s.settings.beta1);
+    s.beta2_power *= static_cast<double>(s.settings.beta2);
+  }
+  s.pack_all();
+  return {};
+}
+
 StepResult LlamaTrainer::evaluate(const Batch& batch) { return state_->pass(batch, false); }
 
 const LlamaConfig& LlamaTrainer::config() const { return state_->config; }

@@ -85,6 +85,15 @@ class LlamaTrainer {
   Status save(const std::function<Status(const TensorSpec& spec, std::span<const float> values)>& sink,
               bool gradients = false) const;
 
+  // All that step() carries from one call to the next, in the trainer's own layout: another trainer of the same
+  // program, config and compute that restores it goes on with the same bits. The spans live as long as the trainer.
+  struct Snapshot {
+    int64_t steps = 0;
+    std::span<const float> weights, first, second;  // AdamW's moments; all of one length
+  };
+  Snapshot snapshot() const;
+  Status restore(const Snapshot& snapshot);  // copies. invalid: another length, or steps below 0
+
   const LlamaConfig& config() const;
   TrainerTimes times() const;
   uint64_t memory_bytes() const;

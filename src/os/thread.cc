@@ -84,6 +84,9 @@ CpuInfo cpu_info() {
   info.avx512 = info.avx2 && zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
   info.avx512_vnni = info.avx512 && bit(seven.c, 11);
   info.avx512_bf16 = info.avx512 && bit(seven_one.a, 5);
+  const Leaf zero = cpuid(0, 0);
+  info.fast_bf16 =
+      info.avx512_bf16 && zero.b == 0x68747541 && zero.d == 0x69746e65 && zero.c == 0x444d4163;  // "AuthenticAMD"
   info.amx_bf16 = tile && bit(seven.d, 24) && bit(seven.d, 22);
   info.amx_int8 = tile && bit(seven.d, 24) && bit(seven.d, 25);
   return info;

@@ -72,12 +72,12 @@ void fields(A& a, Is<Finished> auto& m) {
 }
 template <class A>
 void fields(A& a, Is<TrainTask> auto& m) {
-  a(m.hyperparameters, m.seed, m.train_files, m.validation_files, m.outputs);
+  a(m.hyperparameters, m.seed, m.train_files, m.validation_files, m.outputs, m.checkpoint_files);
 }
 template <class A>
 void fields(A& a, Is<TrainProgress> auto& m) {
   a(m.phase, m.step, m.steps, m.tokens, m.loss, m.validation_loss, m.learning_rate, m.tokens_per_second, m.seconds_left,
-    m.peak_bytes);
+    m.peak_bytes, m.note);
 }
 template <class A>
 void fields(A& a, Is<TrainDone> auto& m) {

@@ -26,6 +26,7 @@ TrainTask some_train() {
   m.train_files = 3;
   m.validation_files = 1;
   m.outputs = {"config.json", "model.safetensors"};
+  m.checkpoint_files = 2;
   return m;
 }
 
@@ -47,7 +48,7 @@ void each_message(Check check) {
   check(some_train());
   check(ProbeTask{{"/x/y"}, "/x/sock", 8080});
   check(Text{"piece"});
-  check(TrainProgress{"training", 1, 2, 3, 4.5, 5.5, 6.5, 7.5, 8.5, 9});
+  check(TrainProgress{"training", 1, 2, 3, 4.5, 5.5, 6.5, 7.5, 8.5, 9, "note"});
   check(ModelCard{"d", "llama", "chatml", 1, 2, 3, 4, 5, 6, 7, 8, "bf16"});
   check(Counted{-5});
   check(Finished{1, 2, "end_turn", "s", "i", "o", "t", "b", "isa", 3, 4, 5});

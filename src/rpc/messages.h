@@ -146,13 +146,15 @@ struct TrainTask {
   std::map<std::string, std::string> hyperparameters;  // names and ranges: docs/training.md
   uint64_t seed = 0;
   int32_t train_files = 0, validation_files = 0;  // so many descriptors follow, in this order, then outputs:
-  std::vector<std::string> outputs;               // file names; one writable descriptor each
+  std::vector<std::string> outputs;               // file names; one writable descriptor each; then
+  int32_t checkpoint_files = 0;                   // 0 or 2: descriptors to read and to write
 };
 struct TrainProgress {
   std::string phase;  // "reading" | "tokenizer" | "training" | "writing"
   int64_t step = 0, steps = 0, tokens = 0;
   double loss = 0, validation_loss = -1, learning_rate = 0, tokens_per_second = 0, seconds_left = 0;
   uint64_t peak_bytes = 0;
+  std::string note;  // what the one who asked should know: "goes on from the checkpoint of step 40"; else empty
 };
 struct TrainDone {
   int64_t steps = 0, tokens = 0, examples = 0, parameters = 0;

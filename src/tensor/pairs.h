@@ -1,5 +1,5 @@
 // Products of bfloat16 with sums in float, for training: about twice the speed of floats where the machine multiplies
-// bfloat16 itself (AVX512-BF16), and the same bits everywhere else.
+// bfloat16 itself and quickly (os::CpuInfo::fast_bf16), and the same bits everywhere else.
 //
 // A pair is two bfloat16 that are neighbours along K, in one uint32: element 2p in the lower half, 2p + 1 in the upper
 // one. An odd K ends with a zero. The arithmetic is that of VDPBF16PS, written out:
@@ -30,7 +30,7 @@ struct PairGemm {
 };
 
 struct PairKernels {
-  bool native;  // the machine's own instruction: faster than floats
+  bool native;  // by the machine's own instruction
 
   void (*gemm)(const PairGemm& g);
 

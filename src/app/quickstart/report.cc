@@ -67,6 +67,7 @@ json::value to_json(const Report& report) {
   if (report.after) details["trained"] = score_json(report.fields, *report.after);
   out["baselines"] = baselines;
   out["scores"] = details;
+  out["instruction_set"] = report.instruction_set;
   out["training_seconds"] = report.training_seconds;
   out["tokens_per_second"] = report.tokens_per_second;
   out["training_steps"] = report.training_steps;

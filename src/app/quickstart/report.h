@@ -20,7 +20,8 @@ struct Attack {
 };
 
 struct Report {
-  std::string data;  // "tickets", "packages", or the user's file
+  std::string data;             // "tickets", "packages", or the user's file
+  std::string instruction_set;  // that the site's workers run with
   std::vector<std::string> fields;
   size_t train_examples = 0, held_out_examples = 0;
   std::vector<Baseline> baselines;

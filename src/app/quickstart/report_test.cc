@@ -64,8 +64,9 @@ TEST(Report, JsonHasTheMembersThatScriptsRead) {
   EXPECT_EQ(object.at("exact_match_whole").to_number<double>(), 0.8);
   EXPECT_EQ(object.at("by_field").at("order").to_number<double>(), 0.8);
   EXPECT_EQ(object.at("baselines").at("bag_of_words").to_number<double>(), 0.45);
-  for (const char* name : {"training_seconds", "tokens_per_second", "peak_memory_bytes", "ledger_verified",
-                           "evidence_verified", "receipt_replayed", "made", "attacks", "signed_head"}) {
+  for (const char* name :
+       {"instruction_set", "training_seconds", "tokens_per_second", "peak_memory_bytes", "ledger_verified",
+        "evidence_verified", "receipt_replayed", "made", "attacks", "signed_head"}) {
     EXPECT_TRUE(object.contains(name)) << name;
   }
   Report early;

@@ -110,6 +110,8 @@ Status QuickstartRun::start_site() {
   json::value status = TRY(client_->holdfast("GET", "/status"));
   tell((site_ ? "  started: " : "  it runs already: ") + client_->connection().endpoint + ", account " +
        client_->connection().account);
+  report_.instruction_set = text_at(status, {"instruction_set"});
+  tell("  instruction set: " + report_.instruction_set);
   if (auto isolation = text_at(status, {"isolation"}); !isolation.empty()) {
     tell("  a worker's walls:");
     const Walls walls = walls_of(isolation);
