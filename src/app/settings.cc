@@ -17,7 +17,7 @@ const std::vector<Setting>& settings() {
       {"cert", "", "file", "a certificate of your own (PEM, with its chain) instead of the site's"},
       {"key", "", "file", "the key of --cert (PEM)"},
       {"port", "0", "integer 0..65535", "the port on loopback; 0: the first free one from 8480"},
-      {"isa", "", "scalar|avx2|avx512", "force the engine's instruction set"},
+      {"isa", "", "scalar|avx2|avx512|amx", "force the engine's instruction set"},
       {"threads", "0", "integer 0..1024", "threads of a worker; 0: all cores"},
       {"kv-mib", "256", "integer 16..1048576", "memory for keys and values of running requests, MiB"},
       {"queue", "1024", "integer 1..1000000", "requests that may wait for the engine"},

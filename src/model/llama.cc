@@ -31,45 +31,152 @@ struct Part {
   int64_t rows;
 };
 
-// The parts' rows, one after the other, become the columns of a right operand.
-Status load_matrix(const TensorSource& source, const std::vector<Part>& parts, int64_t k, bool bf16,
-                   const Kernels& kernels, Matrix* out) {
-  std::vector<tensor::View> views;
+// A matrix to be made of the parts' rows, one after the other its columns.
+struct Plan {
+  Matrix* out;
+  std::vector<tensor::View> parts;
+  size_t at = 0;  // in the memory
+};
+
+constexpr size_t up64(size_t n) { return (n + 63) / 64 * 64; }
+
+bool all_quantised(const Plan& plan) {
+  return std::all_of(plan.parts.begin(), plan.parts.end(),
+                     [](const tensor::View& v) { return tensor::quantised(v.type); });
+}
+
+// Neighbours of one type become one quantised matrix, if they begin at a panel's edge: their outputs are side by side.
+std::vector<std::pair<size_t, size_t>> runs_of(const std::vector<tensor::View>& parts) {
+  std::vector<std::pair<size_t, size_t>> out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (out.empty() || parts[out.back().first].type != parts[i].type) {
+      out.emplace_back(i, i + 1);
+    } else {
+      out.back().second = i + 1;
+    }
+  }
+  return out;
+}
+
+int64_t rows_of(std::span<const tensor::View> parts) {
   int64_t n = 0;
-  for (const Part& part : parts) {
-    views.push_back(TRY(find(source, part.name, {part.rows, k})));
-    n += part.rows;
+  for (const tensor::View& part : parts) n += part.shape[0];
+  return n;
+}
+
+size_t bytes_of(const Plan& plan, bool bf16) {
+  const int64_t k = plan.out->k;
+  if (!all_quantised(plan)) return up64(static_cast<size_t>(tensor::panel_floats(k, plan.out->n)) * (bf16 ? 2 : 4));
+  size_t bytes = 0;
+  for (const auto& [first, end] : runs_of(plan.parts)) {
+    const std::span<const tensor::View> run(plan.parts.data() + first, end - first);
+    bytes += up64(static_cast<size_t>(tensor::packed_bytes(run[0].type, k, rows_of(run))));
   }
-  out->k = k;
-  out->n = n;
-  const auto floats = static_cast<size_t>(tensor::panel_floats(k, n));
-  if (bf16) {
-    out->bf16.reset(floats);
-  } else {
-    out->f32.reset(floats);
-  }
+  return bytes;
+}
+
+// Rows of floating-point numbers (or of types that do not go together) into panels.
+void fill_panels(const Plan& plan, bool bf16, const Kernels& kernels, uint8_t* to) {
+  const int64_t k = plan.out->k, n = plan.out->n;
   tensor::Floats rows(static_cast<size_t>(kPanel * k)), panel(static_cast<size_t>(kPanel * k));
   size_t part = 0;
   int64_t next = 0;  // row within the part
   for (int64_t p = 0; p < panels(n); ++p) {
     const int64_t count = std::min(kPanel, n - p * kPanel);
     for (int64_t r = 0; r < count; ++r) {
-      while (next == parts[part].rows) {
+      while (next == plan.parts[part].shape[0]) {
         ++part;
         next = 0;
       }
-      to_floats(views[part], next++ * k, k, rows.data() + r * k);
+      to_floats(plan.parts[part], next++ * k, k, rows.data() + r * k);
     }
-    float* to = bf16 ? panel.data() : out->f32.data() + p * k * kPanel;
-    kernels.pack_transposed(count, k, rows.data(), k, to, k * kPanel);
-    if (bf16) {
-      for (int64_t i = 0; i < k * kPanel; ++i) {
-        out->bf16[static_cast<size_t>(p * k * kPanel + i)] = tensor::bf16_of(panel[static_cast<size_t>(i)]);
-      }
-    }
+    float* floats = bf16 ? panel.data() : reinterpret_cast<float*>(to) + p * k * kPanel;
+    kernels.pack_transposed(count, k, rows.data(), k, floats, k * kPanel);
+    if (!bf16) continue;
+    uint16_t* halves = reinterpret_cast<uint16_t*>(to) + p * k * kPanel;
+    for (int64_t i = 0; i < k * kPanel; ++i) halves[i] = tensor::bf16_of(panel[static_cast<size_t>(i)]);
   }
-  return {};
 }
+
+// Points the matrix at its memory, and fills that where it is not.
+void place(const Plan& plan, bool bf16, const Kernels& kernels, WeightMemory& memory) {
+  uint8_t* to = memory.data + plan.at;
+  Matrix& out = *plan.out;
+  if (!all_quantised(plan)) {
+    if (!memory.filled) fill_panels(plan, bf16, kernels, to);
+    if (bf16) {
+      out.bf16 = reinterpret_cast<const uint16_t*>(to);
+    } else {
+      out.f32 = reinterpret_cast<const float*>(to);
+    }
+    return;
+  }
+  int64_t column = 0;
+  for (const auto& [first, end] : runs_of(plan.parts)) {
+    const std::span<const tensor::View> run(plan.parts.data() + first, end - first);
+    const int64_t n = rows_of(run);
+    if (!memory.filled) tensor::pack_quant(run, to);
+    out.quantised.push_back({{run[0].type, out.k, n, to}, column});
+    to += up64(static_cast<size_t>(tensor::packed_bytes(run[0].type, out.k, n)));
+    column += n;
+  }
+}
+
+Result<WeightMemory> plain_memory(size_t bytes) {
+  auto owned = std::make_shared<tensor::Buffer<uint8_t>>(bytes);
+  return WeightMemory{owned->data(), false, owned, {}};
+}
+
+class Loader {
+ public:
+  Loader(LlamaModel& model, const TensorSource& source, const LoadOptions& options, const Kernels& kernels)
+      : model_(model), source_(source), options_(options), kernels_(kernels) {}
+
+  Status matrix(const std::vector<Part>& parts, int64_t k, Matrix* out) {
+    Plan plan{out, {}};
+    out->k = k;
+    out->n = 0;
+    for (const Part& part : parts) {
+      plan.parts.push_back(TRY(find(source_, part.name, {part.rows, k})));
+      const tensor::DType type = plan.parts.back().type;
+      if (tensor::quantised(type))
+        if (Status fits = tensor::check_quant(type, k); !fits.ok())
+          return fail(Code::invalid, "tensor " + part.name + ": " + fits.error().message);
+      out->n += part.rows;
+    }
+    plan.at = bytes_;
+    bytes_ += bytes_of(plan, options_.bf16);
+    plans_.push_back(std::move(plan));
+    return {};
+  }
+
+  // After all matrices.
+  Status finish() {
+    const LlamaConfig& c = model_.config;
+    const size_t angles = up64(static_cast<size_t>(c.context * (c.head_dim / 2)) * sizeof(float));
+    WeightMemory memory = TRY((options_.memory ? options_.memory : plain_memory)(bytes_ + 2 * angles));
+    for (const Plan& plan : plans_) place(plan, options_.bf16, kernels_, memory);
+    float* cosine = reinterpret_cast<float*>(memory.data + bytes_);
+    float* sine = reinterpret_cast<float*>(memory.data + bytes_ + angles);
+    if (!memory.filled) {
+      fill_rope(c, cosine, sine);
+      if (memory.seal) TRY(memory.seal());
+    }
+    model_.cosine = cosine;
+    model_.sine = sine;
+    model_.memory = std::move(memory);
+    return {};
+  }
+
+ private:
+  static void fill_rope(const LlamaConfig& c, float* cosine, float* sine);
+  LlamaModel& model_;
+  const TensorSource& source_;
+  const LoadOptions& options_;
+  const Kernels& kernels_;
+  std::vector<Plan> plans_;
+  size_t bytes_ = 0;
+};
 
 Status load_vector(const TensorSource& source, const std::string& name, int64_t n, tensor::Floats* out) {
   const tensor::View view = TRY(find(source, name, {n}));
@@ -101,7 +208,7 @@ double frequency(const LlamaConfig& config, int64_t i) {
 }  // namespace
 
 int64_t LlamaConfig::parameters() const {
-  const int64_t layer = width * (qkv_width() + q_width()) + 3 * width * ffn + 2 * width;
+  const int64_t layer = width * (qkv_width() + q_width()) + 3 * width * ffn + 2 * width + (qk_norm ? 2 * head_dim : 0);
   return layers * layer + width + vocabulary * width * (tied ? 1 : 2);
 }
 
@@ -138,6 +245,10 @@ std::vector<TensorSpec> tensor_specs(const LlamaConfig& c) {
     out.push_back({p + "self_attn.q_proj.weight", {c.q_width(), c.width}});
     out.push_back({p + "self_attn.k_proj.weight", {c.kv_width(), c.width}});
     out.push_back({p + "self_attn.v_proj.weight", {c.kv_width(), c.width}});
+    if (c.qk_norm) {
+      out.push_back({p + "self_attn.q_norm.weight", {c.head_dim}});
+      out.push_back({p + "self_attn.k_norm.weight", {c.head_dim}});
+    }
     out.push_back({p + "self_attn.o_proj.weight", {c.width, c.q_width()}});
     out.push_back({p + "post_attention_layernorm.weight", {c.width}});
     out.push_back({p + "mlp.gate_proj.weight", {c.ffn, c.width}});
@@ -149,52 +260,70 @@ std::vector<TensorSpec> tensor_specs(const LlamaConfig& c) {
   return out;
 }
 
-void rope_tables(const LlamaConfig& config, tensor::Floats* cosine, tensor::Floats* sine) {
+namespace {
+
+void write_rope(const LlamaConfig& config, float* cosine, float* sine) {
   const int64_t half = config.head_dim / 2;
-  cosine->reset(static_cast<size_t>(config.context * half));
-  sine->reset(static_cast<size_t>(config.context * half));
   for (int64_t i = 0; i < half; ++i) {
     const double f = frequency(config, i);
     for (int64_t p = 0; p < config.context; ++p) {
-      const auto at = static_cast<size_t>(p * half + i);
-      (*cosine)[at] = static_cast<float>(tensor::exact_cos(static_cast<double>(p) * f));
-      (*sine)[at] = static_cast<float>(tensor::exact_sin(static_cast<double>(p) * f));
+      cosine[p * half + i] = static_cast<float>(tensor::exact_cos(static_cast<double>(p) * f));
+      sine[p * half + i] = static_cast<float>(tensor::exact_sin(static_cast<double>(p) * f));
     }
   }
 }
 
-Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaConfig& config, const TensorSource& source, bool bf16,
-                                                     const Kernels& kernels) {
+}  // namespace
+
+void rope_tables(const LlamaConfig& config, tensor::Floats* cosine, tensor::Floats* sine) {
+  cosine->reset(static_cast<size_t>(config.context * (config.head_dim / 2)));
+  sine->reset(static_cast<size_t>(config.context * (config.head_dim / 2)));
+  write_rope(config, cosine->data(), sine->data());
+}
+
+void Loader::fill_rope(const LlamaConfig& c, float* cosine, float* sine) { write_rope(c, cosine, sine); }
+
+Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaConfig& config, const TensorSource& source,
+                                                     const LoadOptions& options, const Kernels& kernels) {
   TRY(check_config(config));
   auto model = std::make_unique<LlamaModel>();
   model->config = config;
   model->kernels = &kernels;
+  model->layers.resize(static_cast<size_t>(config.layers));  // plans point into it
+  Loader loader(*model, source, options, kernels);
   const int64_t c = config.width;
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string p = "model.layers." + std::to_string(l) + ".";
-    LlamaLayer& layer = model->layers.emplace_back();
+    LlamaLayer& layer = model->layers[static_cast<size_t>(l)];
     TRY(load_vector(source, p + "input_layernorm.weight", c, &layer.attention_gain));
     TRY(load_vector(source, p + "post_attention_layernorm.weight", c, &layer.ffn_gain));
-    TRY(load_matrix(source,
-                    {{p + "self_attn.q_proj.weight", config.q_width()},
-                     {p + "self_attn.k_proj.weight", config.kv_width()},
-                     {p + "self_attn.v_proj.weight", config.kv_width()}},
-                    c, bf16, kernels, &layer.qkv));
-    TRY(load_matrix(source, {{p + "self_attn.o_proj.weight", c}}, config.q_width(), bf16, kernels, &layer.out));
-    TRY(load_matrix(source, {{p + "mlp.gate_proj.weight", config.ffn}, {p + "mlp.up_proj.weight", config.ffn}}, c, bf16,
-                    kernels, &layer.gate_up));
-    TRY(load_matrix(source, {{p + "mlp.down_proj.weight", c}}, config.ffn, bf16, kernels, &layer.down));
+    if (config.qk_norm) {
+      TRY(load_vector(source, p + "self_attn.q_norm.weight", config.head_dim, &layer.q_gain));
+      TRY(load_vector(source, p + "self_attn.k_norm.weight", config.head_dim, &layer.k_gain));
+    }
+    TRY(loader.matrix({{p + "self_attn.q_proj.weight", config.q_width()},
+                       {p + "self_attn.k_proj.weight", config.kv_width()},
+                       {p + "self_attn.v_proj.weight", config.kv_width()}},
+                      c, &layer.qkv));
+    TRY(loader.matrix({{p + "self_attn.o_proj.weight", c}}, config.q_width(), &layer.out));
+    TRY(loader.matrix({{p + "mlp.gate_proj.weight", config.ffn}, {p + "mlp.up_proj.weight", config.ffn}}, c,
+                      &layer.gate_up));
+    TRY(loader.matrix({{p + "mlp.down_proj.weight", c}}, config.ffn, &layer.down));
   }
   TRY(load_vector(source, "model.norm.weight", c, &model->final_gain));
   const std::string embedding = "model.embed_tokens.weight";
-  TRY(load_matrix(source, {{config.tied ? embedding : "lm_head.weight", config.vocabulary}}, c, bf16, kernels,
-                  &model->head));
+  TRY(loader.matrix({{config.tied ? embedding : "lm_head.weight", config.vocabulary}}, c, &model->head));
   if (!config.tied) {
     const tensor::View view = TRY(find(source, embedding, {config.vocabulary, c}));
-    model->embedding.reset(static_cast<size_t>(config.vocabulary * c));
-    to_floats(view, 0, config.vocabulary * c, model->embedding.data());
+    if (tensor::quantised(view.type)) TRY(tensor::check_quant(view.type, c));
+    if (options.source_stays) {
+      model->source_embedding = view;
+    } else {
+      model->embedding.reset(static_cast<size_t>(config.vocabulary * c));
+      to_floats(view, 0, config.vocabulary * c, model->embedding.data());
+    }
   }
-  rope_tables(config, &model->cosine, &model->sine);
+  TRY(loader.finish());
   return model;
 }
 
@@ -205,11 +334,11 @@ void LlamaModel::embed(int32_t token, float* out) const {
     std::memcpy(out, embedding.data() + token * c, static_cast<size_t>(c) * 4);
     return;
   }
+  if (source_embedding.data != nullptr) return to_floats(source_embedding, token * c, c, out);
+  if (!head.quantised.empty()) return tensor::unpack_row(head.quantised[0].m, token, out);
   const int64_t at = token / kPanel * c * kPanel + token % kPanel;
-  if (head.bf16.size() > 0) {
-    for (int64_t i = 0; i < c; ++i) out[i] = tensor::float_of_bf16(head.bf16[static_cast<size_t>(at + i * kPanel)]);
-  } else {
-    for (int64_t i = 0; i < c; ++i) out[i] = head.f32[static_cast<size_t>(at + i * kPanel)];
+  for (int64_t i = 0; i < c; ++i) {
+    out[i] = head.bf16 != nullptr ? tensor::float_of_bf16(head.bf16[at + i * kPanel]) : head.f32[at + i * kPanel];
   }
 }
 

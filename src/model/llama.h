@@ -2,11 +2,12 @@
 //
 //   x = embedding[token]
 //   each layer:  x += wo . attention(rope(wq . n), rope(wk . n), wv . n)     n = rmsnorm(x) * gain
+//                with qk_norm, each head's query and key are normed (with a gain of their own) before rope
 //                x += down . (silu(gate . n) * (up . n))                     n = rmsnorm(x) * gain
 //   logits = head . (rmsnorm(x) * gain)
 //
 // Shapes: C width, H heads, K kv_heads (H is a multiple of K), D head_dim, F ffn, V vocabulary, L layers.
-// Weights are right operands: (inputs, outputs), in panels (tensor/kernels.h). Hugging Face files hold the transpose.
+// Weights are right operands: (inputs, outputs), in panels (tensor/kernels.h, tensor/quant.h). Files hold the transpose.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include "tensor/dtype.h"
 #include "tensor/kernels.h"
 #include "tensor/pool.h"
+#include "tensor/quant.h"
 
 namespace hf::model {
 
@@ -36,7 +38,8 @@ struct LlamaConfig {
   float norm_epsilon = 1e-5f;
   double rope_theta = 10000;
   RopeScaling rope_scaling;
-  bool tied = false;  // the head is the embedding
+  bool tied = false;     // the head is the embedding
+  bool qk_norm = false;  // Qwen3's
 
   int64_t q_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
@@ -58,15 +61,36 @@ std::vector<TensorSpec> tensor_specs(const LlamaConfig& config);  // in file ord
 // Where weights come from: the view of a name, or not_found. Its data must live until load() returns.
 using TensorSource = std::function<Result<tensor::View>(const std::string& name)>;
 
-// A right operand (k, n) in panels, as floats or (serving of large models) as bfloat16.
+// A right operand (k, n) in panels: as floats, as bfloat16, or quantised. One of the three is there.
 struct Matrix {
   int64_t k = 0, n = 0;
-  tensor::Floats f32;
-  tensor::Buffer<uint16_t> bf16;  // used if not empty
+  const float* f32 = nullptr;
+  const uint16_t* bf16 = nullptr;
+  struct Quantised {
+    tensor::QuantMatrix m;
+    int64_t column;  // its first, of the whole
+  };
+  std::vector<Quantised> quantised;  // side by side: the parts of qkv may be of different types
 };
+
+// Where the kernels' forms of the weights lie: one piece, 64-byte aligned, that the model keeps.
+struct WeightMemory {
+  uint8_t* data = nullptr;
+  bool filled = false;           // by an earlier load of the same tensors, by the same layout: it is only read
+  std::shared_ptr<void> keep;    // owns it
+  std::function<Status()> seal;  // called once it is filled; may be empty
+};
+struct LoadOptions {
+  bool bf16 = false;          // keep floating-point matrices as bfloat16 (exact if they are), else as floats
+  bool source_stays = false;  // the source's data lives as long as the model: an untied embedding is read from there
+  std::function<Result<WeightMemory>(size_t bytes)> memory;  // empty: plain memory
+};
+// Changes with what the kernels' forms mean; the memory of another is not `filled`.
+inline constexpr uint32_t kWeightLayoutVersion = 1 + 1000 * tensor::kQuantLayoutVersion;
 
 struct LlamaLayer {
   tensor::Floats attention_gain, ffn_gain;  // (C)
+  tensor::Floats q_gain, k_gain;            // (D), qk_norm's
   Matrix qkv;                               // (C, (H + 2K) D): queries, keys, values
   Matrix out;                               // (H D, C)
   Matrix gate_up;                           // (C, 2F): gates, then ups
@@ -76,18 +100,26 @@ struct LlamaLayer {
 // Read-only after load: any number of threads may use it at once.
 class LlamaModel {
  public:
-  // `bf16`: keep matrices as bfloat16 (exact if the file's tensors are), half the memory; else floats.
-  // invalid/not_found: which tensor is missing or has which other shape.
+  // Quantised tensors stay so, exactly. invalid/not_found: which tensor is missing or has which other shape.
+  static Result<std::unique_ptr<LlamaModel>> load(const LlamaConfig& config, const TensorSource& source,
+                                                  const LoadOptions& options, const tensor::Kernels& kernels);
   static Result<std::unique_ptr<LlamaModel>> load(const LlamaConfig& config, const TensorSource& source, bool bf16,
-                                                  const tensor::Kernels& kernels);
+                                                  const tensor::Kernels& kernels) {
+    LoadOptions options;
+    options.bf16 = bf16;
+    return load(config, source, options, kernels);
+  }
 
   LlamaConfig config;
   const tensor::Kernels* kernels = nullptr;
   Matrix head;               // (C, V); holds the embedding too if tied: token t is column t
-  tensor::Floats embedding;  // (V, C) row-major; empty if tied
+  tensor::Floats embedding;  // (V, C) row-major; empty if tied or in the source
+  tensor::View source_embedding;  // the same where the source stays
   tensor::Floats final_gain;
   std::vector<LlamaLayer> layers;
-  tensor::Floats cosine, sine;  // (context, D/2)
+  const float* cosine = nullptr;  // (context, D/2)
+  const float* sine = nullptr;
+  WeightMemory memory;  // of the matrices and the angles
 
   void embed(int32_t token, float* out) const;  // C floats
 };
@@ -116,6 +148,7 @@ struct TokenRow {
 // Scratch memory, kept between calls; one for each thread that calls forward_tokens.
 struct Workspace {
   tensor::Floats x, normed, qkv, attention, gate_up, hidden, wanted;
+  tensor::QuantRows quantised;
   std::vector<tensor::Floats> lane_scores;
 };
 

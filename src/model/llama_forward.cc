@@ -16,8 +16,48 @@ using tensor::Pool;
 // A piece of a loop should last some 10 us or more: below that, handing it to another thread costs more than it saves.
 constexpr int64_t kPieceFlops = 2'000'000;
 
+// Weights of one thread's turn: some 50 us of a decode step, so that the last turns end together.
+constexpr int64_t kPieceBytes = 512 << 10;
+
+void multiply_quantised(const Kernels& k, Pool& pool, int64_t m, const float* x, const Matrix& w, tensor::QuantRows& q,
+                        float* y, bool accumulate) {
+  q.need(m, w.k);
+  const int64_t rows_each = std::max<int64_t>(1, (64 << 10) / w.k);
+  pool.run((m + rows_each - 1) / rows_each, [&](int64_t piece, int) {
+    const int64_t first = piece * rows_each;
+    k.quant->quantise(x, w.k, first, std::min(rows_each, m - first), &q);
+  });
+  struct Piece {
+    const Matrix::Quantised* part;
+    int64_t panel, panels;
+  };
+  std::vector<Piece> pieces;
+  for (const Matrix::Quantised& part : w.quantised) {
+    const int64_t all = tensor::panels(part.m.n);
+    const int64_t panel_bytes = tensor::quant_layout(part.m.type, w.k).panel;
+    const int64_t by_size = std::max<int64_t>(1, kPieceBytes / (panel_bytes * std::max<int64_t>(1, m / 4)));
+    const int64_t by_lanes = std::max<int64_t>(1, all / (pool.lanes() * int64_t{4}));
+    const int64_t each = pool.lanes() == 1 ? all : std::min(by_size, by_lanes);
+    for (int64_t p = 0; p < all; p += each) pieces.push_back({&part, p, std::min(each, all - p)});
+  }
+  pool.run(static_cast<int64_t>(pieces.size()), [&](int64_t index, int) {
+    const Piece& piece = pieces[static_cast<size_t>(index)];
+    k.quant->gemm({.w = &piece.part->m,
+                   .x = &q,
+                   .row = 0,
+                   .rows = m,
+                   .panel = piece.panel,
+                   .panels = piece.panels,
+                   .y = y + piece.part->column,
+                   .y_row = w.n,
+                   .accumulate = accumulate});
+  });
+}
+
 // y (m, w.n) = x (m, w.k) . w, added to y if `accumulate`.
-void multiply(const Kernels& k, Pool& pool, int64_t m, const float* x, const Matrix& w, float* y, bool accumulate) {
+void multiply(const Kernels& k, Pool& pool, int64_t m, const float* x, const Matrix& w, tensor::QuantRows& q, float* y,
+              bool accumulate) {
+  if (!w.quantised.empty()) return multiply_quantised(k, pool, m, x, w, q, y, accumulate);
   const int64_t most = 2 * m * w.n * w.k / kPieceFlops;
   const int64_t pieces = std::clamp<int64_t>(most, 1, pool.lanes() * int64_t{3});
   const bool by_rows = m >= 48 * pieces;  // else by columns: each weight is read by one thread
@@ -35,10 +75,10 @@ void multiply(const Kernels& k, Pool& pool, int64_t m, const float* x, const Mat
     g.a = x + r0 * w.k;
     g.a_row = w.k;
     const int64_t panel = c0 / kPanel * w.k * kPanel;
-    if (w.bf16.size() > 0) {
-      g.b16 = w.bf16.data() + panel;
+    if (w.bf16 != nullptr) {
+      g.b16 = w.bf16 + panel;
     } else {
-      g.b = w.f32.data() + panel;
+      g.b = w.f32 + panel;
     }
     g.b_panel = w.k * kPanel;
     g.c = y + r0 * w.n + c0;
@@ -236,21 +276,29 @@ void layer_forward(const LlamaModel& model, Pool& pool, int64_t index, std::span
     });
   };
   normed(layer.attention_gain);
-  multiply(k, pool, n, w.normed.data(), layer.qkv, w.qkv.data(), false);
+  multiply(k, pool, n, w.normed.data(), layer.qkv, w.quantised, w.qkv.data(), false);
   by_rows(pool, n, 4 * c.qkv_width(), [&](int64_t r, int64_t count) {
+    if (c.qk_norm) {
+      for (int64_t i = r; i < r + count; ++i) {
+        float* q = w.qkv.data() + i * c.qkv_width();
+        k.norm(c.heads, c.head_dim, q, c.head_dim, layer.q_gain.data(), c.norm_epsilon, q, c.head_dim, nullptr);
+        q += c.q_width();
+        k.norm(c.kv_heads, c.head_dim, q, c.head_dim, layer.k_gain.data(), c.norm_epsilon, q, c.head_dim, nullptr);
+      }
+    }
     k.rope(count, c.heads + c.kv_heads, c.head_dim, w.qkv.data() + r * c.qkv_width(), c.qkv_width(),
-           model.cosine.data(), model.sine.data(), positions.data() + r, false);
+           model.cosine, model.sine, positions.data() + r, false);
   });
   const Pages at{c, index};
   write_pages(at, rows, sequences, w.qkv.data());
   attention(model, pool, at, rows, sequences, chunks, w);
-  multiply(k, pool, n, w.attention.data(), layer.out, w.x.data(), true);
+  multiply(k, pool, n, w.attention.data(), layer.out, w.quantised, w.x.data(), true);
   normed(layer.ffn_gain);
-  multiply(k, pool, n, w.normed.data(), layer.gate_up, w.gate_up.data(), false);
+  multiply(k, pool, n, w.normed.data(), layer.gate_up, w.quantised, w.gate_up.data(), false);
   by_rows(pool, n, 20 * c.ffn, [&](int64_t r, int64_t count) {
     k.swiglu(count, c.ffn, w.gate_up.data() + r * 2 * c.ffn, 2 * c.ffn, w.hidden.data() + r * c.ffn, c.ffn);
   });
-  multiply(k, pool, n, w.hidden.data(), layer.down, w.x.data(), true);
+  multiply(k, pool, n, w.hidden.data(), layer.down, w.quantised, w.x.data(), true);
 }
 
 }  // namespace
@@ -276,7 +324,7 @@ void forward_tokens(const LlamaModel& model, Pool& pool, std::span<const TokenRo
                         c.norm_epsilon, w.wanted.data() + wanted * c.width, c.width, nullptr);
     ++wanted;
   }
-  if (wanted > 0) multiply(*model.kernels, pool, wanted, w.wanted.data(), model.head, logits.data(), false);
+  if (wanted > 0) multiply(*model.kernels, pool, wanted, w.wanted.data(), model.head, w.quantised, logits.data(), false);
 }
 
 }  // namespace hf::model

@@ -3,6 +3,7 @@
 #include <cpuid.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,6 +55,12 @@ int usable_cores() {
   return std::max(1, CPU_COUNT(&set));
 }
 
+// Linux hands out the tiles' state on request, once for a process; what it starts asks again.
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 }  // namespace
 
 Thread::Thread(std::string name, std::function<void()> body) {
@@ -87,8 +94,9 @@ CpuInfo cpu_info() {
   const Leaf zero = cpuid(0, 0);
   info.fast_bf16 =
       info.avx512_bf16 && zero.b == 0x68747541 && zero.d == 0x69746e65 && zero.c == 0x444d4163;  // "AuthenticAMD"
-  info.amx_bf16 = tile && bit(seven.d, 24) && bit(seven.d, 22);
-  info.amx_int8 = tile && bit(seven.d, 24) && bit(seven.d, 25);
+  const bool amx = tile && bit(seven.d, 24) && may_use_tiles();
+  info.amx_bf16 = amx && bit(seven.d, 22);
+  info.amx_int8 = amx && bit(seven.d, 25);
   return info;
 }
 

@@ -27,7 +27,7 @@ class Thread {
 struct CpuInfo {
   std::string model;                                                // as /proc/cpuinfo says
   int cores;                                                        // this process may run on
-  bool avx2, avx512, avx512_bf16, avx512_vnni, amx_int8, amx_bf16;  // CPUID and XCR0 both say yes
+  bool avx2, avx512, avx512_bf16, avx512_vnni, amx_int8, amx_bf16;  // CPUID and XCR0 both say yes; AMX: and the kernel
   // VDPBF16PS does more than the multiply-adds of floats in the same time. AMD's: twice as much (Zen 4, measured).
   // Intel's up to Sapphire Rapids: half as much (107 against 213 GFLOP/s a core), so there it is only of use for its
   // bits.

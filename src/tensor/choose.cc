@@ -7,18 +7,27 @@ namespace hf::tensor {
 namespace {
 
 struct Set {
+  const char* isa;
   const Kernels* table;
   const PairKernels* pairs;
+  const QuantKernels* quant;
   bool (*runs)(const os::CpuInfo& cpu);
 };
 
-// Slowest first. A set may leave an entry null: then the next slower set's is used. Two rows may have one name: not
-// every AVX-512 machine multiplies bfloat16.
-constexpr std::array<Set, 4> kSets{{
-    {&kScalarKernels, &kScalarPairs, [](const os::CpuInfo&) { return true; }},
-    {&kAvx2Kernels, &kAvx2Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2; }},
-    {&kAvx512Kernels, &kAvx2Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512; }},
-    {&kAvx512Kernels, &kAvx512Pairs, [](const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512 && cpu.avx512_bf16; }},
+bool runs_avx512(const os::CpuInfo& cpu) { return cpu.avx2 && cpu.avx512; }
+bool runs_vnni(const os::CpuInfo& cpu) { return runs_avx512(cpu) && cpu.avx512_vnni; }
+bool runs_bf16(const os::CpuInfo& cpu) { return runs_vnni(cpu) && cpu.avx512_bf16; }
+
+// Slowest first. A set may leave an entry null: then the next slower set's is used. Several rows may have one name: not
+// every AVX-512 machine multiplies bytes or bfloat16.
+constexpr std::array<Set, 6> kSets{{
+    {"scalar", &kScalarKernels, &kScalarPairs, &kScalarQuant, [](const os::CpuInfo&) { return true; }},
+    {"avx2", &kAvx2Kernels, &kAvx2Pairs, &kAvx2Quant, [](const os::CpuInfo& cpu) { return cpu.avx2; }},
+    {"avx512", &kAvx512Kernels, &kAvx2Pairs, &kAvx2Quant, runs_avx512},
+    {"avx512", &kAvx512Kernels, &kAvx2Pairs, &kAvx512Quant, runs_vnni},
+    {"avx512", &kAvx512Kernels, &kAvx512Pairs, &kAvx512Quant, runs_bf16},
+    {"amx", &kAvx512Kernels, &kAvx512Pairs, &kAmxQuant,
+     [](const os::CpuInfo& cpu) { return runs_bf16(cpu) && cpu.amx_int8; }},
 }};
 
 template <class Function>
@@ -28,7 +37,9 @@ void fill(Function& to, const Function& from) {
 
 Kernels completed(size_t index) {
   Kernels t = *kSets[index].table;
+  t.isa = kSets[index].isa;
   t.pairs = kSets[index].pairs;
+  t.quant = kSets[index].quant;
   for (size_t i = index; i-- > 0;) {
     const Kernels& slow = *kSets[i].table;
     fill(t.gemm, slow.gemm);
@@ -56,7 +67,8 @@ Kernels completed(size_t index) {
 }  // namespace
 
 Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo& cpu) {
-  static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2), completed(3)};
+  static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2),
+                                                        completed(3), completed(4), completed(5)};
   if (forced.empty()) {
     size_t best = 0;
     for (size_t i = 0; i < kSets.size(); ++i) {
@@ -66,7 +78,7 @@ Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo
   }
   bool known = false;
   for (size_t i = kSets.size(); i-- > 0;) {
-    if (forced != kSets[i].table->isa) continue;
+    if (forced != kSets[i].isa) continue;
     if (kSets[i].runs(cpu)) return &tables[i];
     known = true;
   }
@@ -75,7 +87,7 @@ Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo
                                        cpu.model + ") cannot run it");
   }
   return fail(Code::invalid,
-              "instruction set must be scalar, avx2 or avx512, found '" + std::string(forced.substr(0, 32)) + "'");
+              "instruction set must be scalar, avx2, avx512 or amx, found '" + std::string(forced.substr(0, 32)) + "'");
 }
 
 }  // namespace hf::tensor

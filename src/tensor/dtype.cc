@@ -3,9 +3,42 @@
 #include <cstring>
 #include <string>
 
+#include "tensor/quant.h"
+
 namespace hf::tensor {
 
-size_t size_of(DType type) { return type == DType::f32 ? 4 : 2; }
+int64_t block_elements(DType type) {
+  switch (type) {
+    case DType::q8_0:
+    case DType::q4_0:
+      return 32;
+    case DType::q4_k:
+    case DType::q6_k:
+      return 256;
+    default:
+      return 1;
+  }
+}
+
+int64_t row_bytes(DType type, int64_t count) {
+  switch (type) {
+    case DType::f32:
+      return count * 4;
+    case DType::f16:
+    case DType::bf16:
+      return count * 2;
+    case DType::q8_0:
+      return count / 32 * 34;
+    case DType::q4_0:
+      return count / 32 * 18;
+    case DType::q4_k:
+      return count / 256 * 144;
+    case DType::q6_k:
+      return count / 256 * 210;
+  }
+  check(false, "unknown dtype");
+  return 0;
+}
 
 std::string_view name_of(DType type) {
   switch (type) {
@@ -15,6 +48,14 @@ std::string_view name_of(DType type) {
       return "F16";
     case DType::bf16:
       return "BF16";
+    case DType::q8_0:
+      return "Q8_0";
+    case DType::q4_0:
+      return "Q4_0";
+    case DType::q4_k:
+      return "Q4_K";
+    case DType::q6_k:
+      return "Q6_K";
   }
   check(false, "unknown dtype");
   return {};
@@ -37,9 +78,26 @@ float float_of_f16(uint16_t bits) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(tiny) | sign);
 }
 
+namespace {
+
+// By way of the packed form, whose meaning is tested: speed is of no account here.
+void quantised_to_floats(const View& view, int64_t first, int64_t count, float* out) {
+  const int64_t block = block_elements(view.type);
+  check(first % block == 0 && count % block == 0, "whole blocks");
+  Buffer<uint8_t> packed(static_cast<size_t>(packed_bytes(view.type, block, 1)));
+  for (int64_t i = 0; i < count; i += block) {
+    const View one{view.type, {1, block}, view.data + row_bytes(view.type, first + i)};
+    pack_quant({&one, 1}, packed.data());
+    unpack_row({view.type, block, 1, packed.data()}, 0, out + i);
+  }
+}
+
+}  // namespace
+
 void to_floats(const View& view, int64_t first, int64_t count, float* out) {
   check(first >= 0 && count >= 0 && first + count <= view.elements(), "range within the tensor");
-  const char* from = view.data + static_cast<size_t>(first) * size_of(view.type);
+  if (block_elements(view.type) > 1) return quantised_to_floats(view, first, count, out);
+  const char* from = view.data + row_bytes(view.type, first);
   if (view.type == DType::f32) {
     std::memcpy(out, from, static_cast<size_t>(count) * 4);
     return;

@@ -11,11 +11,13 @@
 
 namespace hf::tensor {
 
-enum class DType : uint8_t { f32, f16, bf16 };
+// The quantised ones are GGUF's blocks (quant.h): only of serving, never of safetensors.
+enum class DType : uint8_t { f32, f16, bf16, q8_0, q4_0, q4_k, q6_k };
 
-size_t size_of(DType type);                     // bytes of one element
-std::string_view name_of(DType type);           // as safetensors spells it: "F32", "F16", "BF16"
-Result<DType> dtype_of(std::string_view name);  // invalid: not one of those
+int64_t block_elements(DType type);             // numbers of one block: 1, 32 or 256
+int64_t row_bytes(DType type, int64_t count);   // of `count` numbers, a multiple of block_elements()
+std::string_view name_of(DType type);           // as safetensors or GGUF spells it: "F32", "F16", "BF16", "Q8_0", ...
+Result<DType> dtype_of(std::string_view name);  // of safetensors; invalid: not F32, F16 or BF16
 
 // bfloat16 is the upper half of a float. Rounds to nearest even; a NaN stays a (quiet) NaN.
 inline uint16_t bf16_of(float value) {
@@ -38,7 +40,8 @@ struct View {
     return n;
   }
 };
-// Copies `count` elements starting at element `first` of `view` into floats, exactly.
+// Copies `count` elements starting at element `first` of `view` into floats, exactly (of quantised types: scale times
+// number, rounded; whole blocks).
 void to_floats(const View& view, int64_t first, int64_t count, float* out);
 
 }  // namespace hf::tensor

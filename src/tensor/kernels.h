@@ -45,11 +45,13 @@ struct AdamW {
   float gradient_scale;            // of clipping; 1: none
 };
 
-struct PairKernels;  // tensor/pairs.h
+struct PairKernels;   // tensor/pairs.h
+struct QuantKernels;  // tensor/quant.h
 
 struct Kernels {
-  const char* isa;  // "scalar" | "avx2" | "avx512"
+  const char* isa;  // "scalar" | "avx2" | "avx512" | "amx"
   const PairKernels* pairs;
+  const QuantKernels* quant;
 
   void (*gemm)(const Gemm& g);
 

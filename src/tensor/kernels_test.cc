@@ -18,7 +18,7 @@ const Kernels& scalar() { return **choose_kernels("scalar", {}); }
 
 std::vector<const Kernels*> fast_sets() {
   std::vector<const Kernels*> out;
-  for (const char* isa : {"avx2", "avx512"}) {
+  for (const char* isa : {"avx2", "avx512", "amx"}) {
     auto set = choose_kernels(isa, os::cpu_info());
     if (set.ok()) out.push_back(*set);
   }
