@@ -82,7 +82,8 @@ class Weights {
     if (type == tensor::DType::f32) {
       auto* floats = reinterpret_cast<float*>(bytes.data());
       for (size_t i = 0; i < bytes.size() / 4; ++i) floats[i] = static_cast<float>(dice_.next() % 1000) * 4e-5f - 0.02f;
-      if (bytes.size() < 65536) for (size_t i = 0; i < bytes.size() / 4; ++i) floats[i] = 1;
+      if (bytes.size() < 65536)
+        for (size_t i = 0; i < bytes.size() / 4; ++i) floats[i] = 1;
       return;
     }
     for (size_t i = 0; i < bytes.size() / 8; ++i) words[i] = dice_.next();
@@ -104,9 +105,7 @@ class Weights {
   std::map<std::string, std::string> kept_;
 };
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 class Bench {
  public:
@@ -196,7 +195,8 @@ int main(int argc, char** argv) {
     if (std::string(argv[i]) == "--only") what = argv[i + 1];
   }
   if (argc < 3) {
-    std::fprintf(stderr, "usage: engine_speed SHAPE TYPE [--threads N] [--isa NAME] [--only prefill,decode,deep,batch]\n");
+    std::fprintf(stderr,
+                 "usage: engine_speed SHAPE TYPE [--threads N] [--isa NAME] [--only prefill,decode,deep,batch]\n");
     return 2;
   }
   const auto status = bench(argv[1], argv[2], threads, isa, what);

@@ -108,10 +108,12 @@ void add_models(CLI::App& app, Context& context, Work& work) {
   add("remove", "forget one", "holdfast models remove tickets", [=] { return remove_model(*ctx, *name); })
       ->add_option("name", *name, "the model")
       ->required();
-  auto* import = add("import", "take a Llama-shaped Hugging Face folder; it is parsed in a worker, never in the site",
-                     "holdfast models import ./Llama-3.2-1B --name llama-1b",
-                     [=] { return import_model(*ctx, *path, *name, *shared); });
-  import->add_option("folder", *path, "with config.json, *.safetensors and tokenizer.json")->required();
+  auto* import = add(
+      "import", "take a Llama-shaped Hugging Face folder or a GGUF file; it is parsed in a worker, never in the site",
+      "holdfast models import ./Llama-3.2-1B --name llama-1b",
+      [=] { return import_model(*ctx, *path, *name, *shared); });
+  import->add_option("path", *path, "a folder with config.json, *.safetensors and tokenizer.json, or a .gguf file")
+      ->required();
   import->add_option("--name", *name, "what to call it")->required();
   import->add_flag("--shared", *shared, "offer it to all accounts, as a foundation model");
   auto* out = add("export", "write a model's files into a folder", "holdfast models export tickets --to ./tickets",

@@ -30,12 +30,14 @@ std::string ids_digest(std::string_view salt, std::span<const int32_t> ids) {
 Engine::Engine(os::Clock& clock, const tensor::Kernels& kernels, const EngineOptions& options)
     : clock_(clock), kernels_(kernels), options_(options), pool_(options.threads), scheduler_(options.scheduler) {}
 
-Result<rpc::ModelCard> Engine::load(const std::string& digest, std::vector<ModelFile> files) {
+Result<rpc::ModelCard> Engine::load(const std::string& digest, std::vector<ModelFile> files,
+                                    std::unique_ptr<os::File> cache_file) {
   if (const auto it = models_.find(digest); it != models_.end()) return it->second.model->card;
   if (models_.size() >= options_.models)
     return fail(Code::exhausted, std::to_string(models_.size()) + " models are loaded, which is the most; unload one");
   Slot slot;
-  slot.model = TRY(load_model(digest, std::move(files), kernels_));
+  WeightCache cache(std::move(cache_file), digest);
+  slot.model = TRY(load_model(digest, std::move(files), kernels_, &cache));
   slot.number = next_model_++;
   scheduler_.add_model(slot.number, slot.model->page_bytes, model::kPagePositions);
   models_[digest] = slot;

@@ -39,7 +39,9 @@ class Engine {
   Engine(os::Clock& clock, const tensor::Kernels& kernels, const EngineOptions& options);
 
   // Idempotent. The card's digest is the name that requests use.
-  Result<rpc::ModelCard> load(const std::string& digest, std::vector<ModelFile> files);
+  // `cache_file` (may be null): where the kernels' form of the weights is kept (weight_cache.h).
+  Result<rpc::ModelCard> load(const std::string& digest, std::vector<ModelFile> files,
+                              std::unique_ptr<os::File> cache_file = nullptr);
   // conflict: requests of it are running or waiting. not_found.
   Status unload(const std::string& digest);
   Result<int64_t> count(const std::string& digest, const rpc::Prompt& prompt) const;

@@ -8,6 +8,7 @@
 #include "format/safetensors.h"
 #include "format/tokenizer.h"
 #include "model/arch/arch.h"
+#include "model/arch/gguf.h"
 
 namespace hf::engine {
 namespace {
@@ -102,7 +103,7 @@ std::vector<int32_t> ends_of(const model::ModelConfig& config, const model::Toke
 }
 
 rpc::ModelCard card_of(const std::string& digest, const model::ModelConfig& config, const LoadedModel& model,
-                       const Tensors& tensors) {
+                       uint64_t bytes, const std::string& dtype) {
   rpc::ModelCard card;
   card.digest = digest;
   card.architecture = config.architecture;
@@ -114,32 +115,99 @@ rpc::ModelCard card_of(const std::string& digest, const model::ModelConfig& conf
   card.width = config.llama.width;
   card.heads = config.llama.heads;
   card.kv_heads = config.llama.kv_heads;
-  card.bytes = tensors.bytes();
-  card.dtype = tensors.dtype_of("model.embed_tokens.weight");
+  card.bytes = bytes;
+  card.dtype = dtype;
   return card;
+}
+
+// What does not depend on where the model came from.
+void complete(LoadedModel& model, const model::ModelConfig& config) {
+  model.chat = model::chat_format_of(model.tokenizer);
+  model.ends = ends_of(config, model.tokenizer, model.chat);
+  model.page_bytes = model::page_floats(config.llama) * static_cast<int64_t>(sizeof(float));
+  for (int32_t id = 0; id < model.tokenizer.size(); ++id)
+    model.longest_token = std::max(model.longest_token, model.tokenizer.bytes(id).size());
+}
+
+Status check_vocabulary(const model::Tokenizer& tokenizer, const model::ModelConfig& config) {
+  if (tokenizer.size() <= config.llama.vocabulary) return {};
+  return fail(Code::invalid, "the tokenizer has " + std::to_string(tokenizer.size()) +
+                                 " tokens, the model's vocab_size is " + std::to_string(config.llama.vocabulary));
+}
+
+model::LoadOptions options_of(bool bf16, bool source_stays, WeightCache* cache) {
+  model::LoadOptions out;
+  out.bf16 = bf16;
+  out.source_stays = source_stays;
+  if (cache) out.memory = [cache](size_t bytes) { return cache->memory(bytes); };
+  return out;
+}
+
+using Loaded = Result<std::shared_ptr<LoadedModel>>;
+
+Loaded load_folder(const std::string& digest, std::vector<ModelFile>& files, const tensor::Kernels& kernels,
+                   WeightCache* cache) {
+  const model::ModelConfig config = TRY(model::read_config(TRY(file_bytes(files, "config.json"))));
+  auto tokenizer = TRY(model::Tokenizer::make(TRY(format::parse_tokenizer(TRY(file_bytes(files, "tokenizer.json"))))));
+  TRY(check_vocabulary(tokenizer, config));
+  Tensors tensors = TRY(Tensors::open(files));
+  const auto source = [&](const std::string& name) { return tensors.view(name); };
+  auto model = std::make_shared<LoadedModel>(std::move(tokenizer));
+  model->weights = TRY(
+      model::LlamaModel::load(config.llama, source, options_of(tensors.matrices_are_bf16(), false, cache), kernels));
+  TRY(tensors.check_all_used(config.llama.tied));
+  complete(*model, config);
+  model->card = card_of(digest, config, *model, tensors.bytes(), tensors.dtype_of("model.embed_tokens.weight"));
+  return model;
+}
+
+// Of the file's matrices, all are bfloat16: then they are kept so.
+bool matrices_are_bf16(const format::Gguf& file) {
+  for (const auto& [name, tensor] : file.tensors())
+    if (tensor.shape.size() > 1 && tensor.type != tensor::DType::bf16) return false;
+  return true;
+}
+
+Loaded load_gguf(const std::string& digest, ModelFile& file, const tensor::Kernels& kernels, WeightCache* cache) {
+  auto gguf = std::make_unique<format::Gguf>(TRY(format::Gguf::open(std::move(file.bytes))));
+  const model::ModelConfig config = TRY(model::read_gguf_config(*gguf));
+  auto tokenizer = TRY(model::Tokenizer::make(TRY(model::read_gguf_tokenizer(*gguf))));
+  TRY(check_vocabulary(tokenizer, config));
+  std::set<std::string> used{"rope_freqs.weight"};
+  const auto source = [&](const std::string& name) {
+    used.insert(model::gguf_tensor_name(name));
+    return model::gguf_view(*gguf, config, name);
+  };
+  auto model = std::make_shared<LoadedModel>(std::move(tokenizer));
+  model->weights =
+      TRY(model::LlamaModel::load(config.llama, source, options_of(matrices_are_bf16(*gguf), true, cache), kernels));
+  for (const auto& [name, tensor] : gguf->tensors())
+    if (!used.contains(name)) return fail(Code::invalid, "tensor " + name + " is not one of the architecture's");
+  complete(*model, config);
+  const auto gate = gguf->tensors().find("blk.0.ffn_gate.weight");
+  model->card = card_of(digest, config, *model, gguf->size(),
+                        gate == gguf->tensors().end() ? "" : std::string(tensor::name_of(gate->second.type)));
+  gguf->release_pages();
+  if (!config.llama.tied) model->source = std::move(gguf);
+  return model;
+}
+
+Loaded load_any(const std::string& digest, std::vector<ModelFile>& files, const tensor::Kernels& kernels,
+                WeightCache* cache) {
+  ModelFile* gguf = nullptr;
+  for (ModelFile& file : files) {
+    if (!file.name.ends_with(".gguf")) continue;
+    if (gguf) return fail(Code::invalid, "the model folder has two GGUF files: " + gguf->name + " and " + file.name);
+    gguf = &file;
+  }
+  return gguf ? load_gguf(digest, *gguf, kernels, cache) : load_folder(digest, files, kernels, cache);
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const LoadedModel>> load_model(const std::string& digest, std::vector<ModelFile> files,
-                                                      const tensor::Kernels& kernels) {
-  const model::ModelConfig config = TRY(model::read_config(TRY(file_bytes(files, "config.json"))));
-  auto tokenizer = TRY(model::Tokenizer::make(TRY(format::parse_tokenizer(TRY(file_bytes(files, "tokenizer.json"))))));
-  if (tokenizer.size() > config.llama.vocabulary)
-    return fail(Code::invalid, "tokenizer.json has " + std::to_string(tokenizer.size()) +
-                                   " tokens, config.json's vocab_size is " + std::to_string(config.llama.vocabulary));
-  Tensors tensors = TRY(Tensors::open(files));
-  const auto source = [&](const std::string& name) { return tensors.view(name); };
-  auto model = std::make_shared<LoadedModel>(std::move(tokenizer));
-  model->weights = TRY(model::LlamaModel::load(config.llama, source, tensors.matrices_are_bf16(), kernels));
-  TRY(tensors.check_all_used(config.llama.tied));
-  model->chat = model::chat_format_of(model->tokenizer);
-  model->ends = ends_of(config, model->tokenizer, model->chat);
-  model->page_bytes = model::page_floats(config.llama) * static_cast<int64_t>(sizeof(float));
-  for (int32_t id = 0; id < model->tokenizer.size(); ++id)
-    model->longest_token = std::max(model->longest_token, model->tokenizer.bytes(id).size());
-  model->card = card_of(digest, config, *model, tensors);
-  return std::shared_ptr<const LoadedModel>(std::move(model));
+                                                      const tensor::Kernels& kernels, WeightCache* cache) {
+  return std::shared_ptr<const LoadedModel>(TRY(load_any(digest, files, kernels, cache)));
 }
 
 bool LoadedModel::is_end(int32_t id) const { return std::binary_search(ends.begin(), ends.end(), id); }

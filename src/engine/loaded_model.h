@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/weight_cache.h"
+#include "format/gguf.h"
 #include "model/chat.h"
 #include "model/llama.h"
 #include "model/tokenizer/tokenizer.h"
@@ -18,7 +20,7 @@
 namespace hf::engine {
 
 struct ModelFile {
-  std::string name;  // "config.json", "tokenizer.json", "*.safetensors"; others are passed over
+  std::string name;  // "config.json", "tokenizer.json", "*.safetensors"; or one "*.gguf"; others are passed over
   os::Mapping bytes;
 };
 
@@ -27,6 +29,7 @@ struct LoadedModel {
   explicit LoadedModel(model::Tokenizer t) : tokenizer(std::move(t)) {}
 
   rpc::ModelCard card;
+  std::unique_ptr<format::Gguf> source;  // where the weights read from it: an embedding of its own
   std::unique_ptr<model::LlamaModel> weights;
   model::Tokenizer tokenizer;
   model::ChatFormat chat = model::ChatFormat::plain;
@@ -41,9 +44,10 @@ struct LoadedModel {
 
 inline constexpr uint64_t kMaxModelFile = uint64_t{1} << 40;
 
-// The files' memory may go afterwards: weights are copied into the kernels' layout, as bfloat16 if the file's
-// matrices are, else as floats. corrupt, invalid, not_found: which file or tensor is wrong, missing or left over.
+// The files' memory may go afterwards: weights are put into the kernels' layout, as bfloat16 if the file's matrices
+// are, quantised if they are, else as floats; `cache` (may be null) keeps that for the next time. corrupt, invalid,
+// not_found: which file or tensor is wrong, missing or left over.
 Result<std::shared_ptr<const LoadedModel>> load_model(const std::string& digest, std::vector<ModelFile> files,
-                                                      const tensor::Kernels& kernels);
+                                                      const tensor::Kernels& kernels, WeightCache* cache = nullptr);
 
 }  // namespace hf::engine

@@ -144,15 +144,17 @@ class Worker {
     return result.ok() ? channel_.send_message(type, id, *result) : refuse(id, result.error());
   }
 
-  Result<rpc::ModelCard> load_files(const rpc::LoadTask& task, const Frame& frame) {
+  Result<rpc::ModelCard> load_files(const rpc::LoadTask& task, Frame& frame) {
     auto files = TRY(map_files(task, frame));
-    if (frame.type == Type::load) return engine_.load(task.digest, std::move(files));
+    std::unique_ptr<os::File> cache;
+    if (task.cache) cache = os::file_of(std::move(frame.descriptors.back()), "the weights' file");
+    if (frame.type == Type::load) return engine_.load(task.digest, std::move(files), std::move(cache));
     return TRY(load_model(task.digest, std::move(files), kernels_))->card;
   }
 
   Status load(Frame& frame) {
     const auto task = TRY(rpc::decode<rpc::LoadTask>(frame.body));
-    if (task.files.size() != frame.descriptors.size())
+    if (task.files.size() + (task.cache ? 1 : 0) != frame.descriptors.size())
       return fail(Code::invalid, std::to_string(task.files.size()) + " files with " +
                                      std::to_string(frame.descriptors.size()) + " descriptors");
     return answer(frame.id, Type::card, load_files(task, frame));

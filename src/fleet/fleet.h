@@ -40,6 +40,10 @@ class Models {
   virtual Result<std::vector<std::string>> files(const std::string& digest) = 0;
   virtual Result<std::unique_ptr<os::File>> open_file(const std::string& digest, const std::string& file) = 0;
   virtual Status verify(const std::string& digest) = 0;  // corrupt: which file
+  // The file where a worker keeps the kernels' form of the model's weights: made if it is not there, of no worth to
+  // anyone else, gone with the model. Null for models of less than kCachedBytes.
+  virtual Result<std::unique_ptr<os::File>> open_cache(const std::string& digest) = 0;
+  static constexpr uint64_t kCachedBytes = 64 << 20;
   virtual Status remove(const std::string& digest) = 0;  // conflict: a Draft that sealed it lives
 };
 

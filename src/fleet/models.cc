@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kManifest = "MANIFEST";
 constexpr const char* kDraftPrefix = ".draft-";
+constexpr const char* kCache = ".weights";          // one file a model, by digest
 constexpr size_t kManifestLimit = size_t{1} << 20;  // 4,096 names of at most 255 bytes fit
 constexpr size_t kMaxFiles = 4096;
 constexpr size_t kStep = size_t{1} << 20;
@@ -70,6 +71,9 @@ class ModelsImpl final : public Models {
     TRY(fs_.make_dirs_synced(folder_));
     for (const std::string& name : TRY(fs_.list(folder_)))
       if (name.rfind(kDraftPrefix, 0) == 0) TRY(fs_.remove_tree(folder_ + "/" + name));
+    if (!fs_.exists(folder_ + "/" + kCache)) return {};
+    for (const std::string& name : TRY(fs_.list(folder_ + "/" + kCache)))  // of a removal that was cut short
+      if (!fs_.exists(path(name))) TRY(fs_.remove(cache_path(name)));
     return {};
   }
 
@@ -86,6 +90,14 @@ class ModelsImpl final : public Models {
     TRY(check_digest(digest));
     TRY(check_name(file));
     return fs_.open(path(digest) + "/" + file, os::Open::read);
+  }
+
+  Result<std::unique_ptr<os::File>> open_cache(const std::string& digest) override {
+    uint64_t bytes = 0;
+    for (const std::string& name : TRY(list(digest))) bytes += TRY(fs_.stat(path(digest) + "/" + name)).size;
+    if (bytes < kCachedBytes) return std::unique_ptr<os::File>();
+    TRY(fs_.make_dirs(folder_ + "/" + kCache));
+    return fs_.open(cache_path(digest), os::Open::create);
   }
 
   Status verify(const std::string& digest) override {
@@ -121,12 +133,14 @@ class ModelsImpl final : public Models {
     const std::string gone = folder_ + "/" + kDraftPrefix + hex(random_.bytes(8));
     TRY(fs_.rename(path(digest), gone));
     TRY(fs_.sync_dir(folder_));
+    if (fs_.exists(cache_path(digest))) TRY(fs_.remove(cache_path(digest)));
     return fs_.remove_tree(gone);
   }
 
  private:
   friend class DraftImpl;
   std::string path(const std::string& digest) const { return folder_ + "/" + digest; }
+  std::string cache_path(const std::string& digest) const { return folder_ + "/" + kCache + "/" + digest; }
 
   Result<std::vector<std::string>> list(const std::string& digest) {
     TRY(check_digest(digest));

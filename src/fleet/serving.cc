@@ -99,7 +99,7 @@ Status Serving::reload(rpc::Channel& channel) {
   }
   for (const auto& [digest, card] : wanted) {
     Status result = [&]() -> Status {
-      OpenModel model = TRY(open_model(models_, digest));
+      OpenModel model = TRY(open_model(models_, digest, true));
       TRY(channel.send_message(rpc::Type::load, 1, model.task, model.descriptors));
       rpc::Frame frame = TRY(receive_within(channel, kLoadMs));
       auto loaded = last_event<ModelCard>(frame, rpc::Type::card);
@@ -259,7 +259,7 @@ Result<ModelCard> Serving::load(const std::string& digest) {
     TRY(models_.verify(digest));
     verified_.insert(digest);
   }
-  OpenModel model = TRY(open_model(models_, digest));
+  OpenModel model = TRY(open_model(models_, digest, true));
   rpc::Frame frame = TRY(call(rpc::Type::load, rpc::encode(model.task), model.descriptors, kLoadMs, digest));
   return last_event<ModelCard>(frame, rpc::Type::card);
 }

@@ -125,7 +125,8 @@ class TestWorker {
 
   void load(const rpc::Frame& frame) {
     auto task = rpc::decode<rpc::LoadTask>(frame.body);
-    if (!task.ok() || task->files.size() != frame.descriptors.size()) return refuse(frame.id, "bad load");
+    if (!task.ok() || task->files.size() + (task->cache ? 1 : 0) != frame.descriptors.size())
+      return refuse(frame.id, "bad load");
     rpc::ModelCard card;
     card.digest = task->digest;
     for (size_t i = 0; i < task->files.size(); ++i) {

@@ -123,15 +123,21 @@ Result<WorkerProcess> start_worker(const FleetOptions& options) {
   return worker;
 }
 
-Result<OpenModel> open_model(Models& models, const std::string& digest) {
+Result<OpenModel> open_model(Models& models, const std::string& digest, bool cache) {
   OpenModel out;
   out.task.digest = digest;
   out.task.files = TRY(models.files(digest));
-  if (out.task.files.size() > rpc::kMaxDescriptors)
+  if (out.task.files.size() >= rpc::kMaxDescriptors)
     return fail(Code::too_large, "model " + digest + " has " + std::to_string(out.task.files.size()) +
-                                     " files; a worker takes at most " + std::to_string(rpc::kMaxDescriptors));
+                                     " files; a worker takes at most " + std::to_string(rpc::kMaxDescriptors - 1));
   for (const std::string& name : out.task.files) {
     out.files.push_back(TRY(models.open_file(digest, name)));
+    out.descriptors.push_back(out.files.back()->fd());
+  }
+  if (!cache) return out;
+  if (auto file = models.open_cache(digest); file.ok() && *file) {
+    out.task.cache = true;
+    out.files.push_back(std::move(*file));
     out.descriptors.push_back(out.files.back()->fd());
   }
   return out;

@@ -54,7 +54,8 @@ struct OpenModel {
   std::vector<std::unique_ptr<os::File>> files;
   std::vector<int> descriptors;
 };
-Result<OpenModel> open_model(Models& models, const std::string& digest);
+// `cache`: with the file for the kernels' form of its weights, where it can be opened: a load goes without it.
+Result<OpenModel> open_model(Models& models, const std::string& digest, bool cache = false);
 
 Error worker_ended();  // Code::unavailable, "the worker ended ..."
 

@@ -88,7 +88,8 @@ void fill_panels(const Plan& plan, bool bf16, const Kernels& kernels, uint8_t* t
         ++part;
         next = 0;
       }
-      to_floats(plan.parts[part], next++ * k, k, rows.data() + r * k);
+      to_floats(plan.parts[part], stored_row(plan.parts[part], next) * k, k, rows.data() + r * k);
+      ++next;
     }
     float* floats = bf16 ? panel.data() : reinterpret_cast<float*>(to) + p * k * kPanel;
     kernels.pack_transposed(count, k, rows.data(), k, floats, k * kPanel);
@@ -197,6 +198,7 @@ double frequency(const LlamaConfig& config, int64_t i) {
   const double power = -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim);
   const double plain = tensor::exact_exp(power * tensor::exact_log(config.rope_theta));
   const RopeScaling& s = config.rope_scaling;
+  if (!s.divisors.empty()) return plain / static_cast<double>(s.divisors[static_cast<size_t>(i)]);
   if (s.factor == 1) return plain;
   const double turns = static_cast<double>(s.original_context) * plain / 6.28318530717958647692;
   if (turns < s.low_frequency) return plain / s.factor;

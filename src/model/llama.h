@@ -7,7 +7,8 @@
 //   logits = head . (rmsnorm(x) * gain)
 //
 // Shapes: C width, H heads, K kv_heads (H is a multiple of K), D head_dim, F ffn, V vocabulary, L layers.
-// Weights are right operands: (inputs, outputs), in panels (tensor/kernels.h, tensor/quant.h). Files hold the transpose.
+// Weights are right operands: (inputs, outputs), in panels (tensor/kernels.h, tensor/quant.h). Files hold the
+// transpose.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ namespace hf::model {
 struct RopeScaling {
   double factor = 1, low_frequency = 1, high_frequency = 4;
   int64_t original_context = 8192;
+  std::vector<float> divisors;  // of each pair's frequency, instead of the above; empty, or head_dim / 2 of them
 };
 
 struct LlamaConfig {
@@ -112,8 +114,8 @@ class LlamaModel {
 
   LlamaConfig config;
   const tensor::Kernels* kernels = nullptr;
-  Matrix head;               // (C, V); holds the embedding too if tied: token t is column t
-  tensor::Floats embedding;  // (V, C) row-major; empty if tied or in the source
+  Matrix head;                    // (C, V); holds the embedding too if tied: token t is column t
+  tensor::Floats embedding;       // (V, C) row-major; empty if tied or in the source
   tensor::View source_embedding;  // the same where the source stays
   tensor::Floats final_gain;
   std::vector<LlamaLayer> layers;

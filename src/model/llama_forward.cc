@@ -286,8 +286,8 @@ void layer_forward(const LlamaModel& model, Pool& pool, int64_t index, std::span
         k.norm(c.kv_heads, c.head_dim, q, c.head_dim, layer.k_gain.data(), c.norm_epsilon, q, c.head_dim, nullptr);
       }
     }
-    k.rope(count, c.heads + c.kv_heads, c.head_dim, w.qkv.data() + r * c.qkv_width(), c.qkv_width(),
-           model.cosine, model.sine, positions.data() + r, false);
+    k.rope(count, c.heads + c.kv_heads, c.head_dim, w.qkv.data() + r * c.qkv_width(), c.qkv_width(), model.cosine,
+           model.sine, positions.data() + r, false);
   });
   const Pages at{c, index};
   write_pages(at, rows, sequences, w.qkv.data());
@@ -324,7 +324,8 @@ void forward_tokens(const LlamaModel& model, Pool& pool, std::span<const TokenRo
                         c.norm_epsilon, w.wanted.data() + wanted * c.width, c.width, nullptr);
     ++wanted;
   }
-  if (wanted > 0) multiply(*model.kernels, pool, wanted, w.wanted.data(), model.head, w.quantised, logits.data(), false);
+  if (wanted > 0)
+    multiply(*model.kernels, pool, wanted, w.wanted.data(), model.head, w.quantised, logits.data(), false);
 }
 
 }  // namespace hf::model

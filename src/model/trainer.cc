@@ -395,7 +395,7 @@ void LlamaTrainer::State::update(double norm, float learning_rate) {
 LlamaTrainer::LlamaTrainer(const LlamaConfig& config, const AdamWSettings& settings, const tensor::Kernels& kernels,
                            tensor::Pool& pool, os::Clock* clock, Compute compute)
     : state_(std::make_unique<State>(config, settings, kernels, pool, clock, compute)) {
-  check(check_config(config).ok(), "a checked config");
+  check(check_config(config).ok() && !config.qk_norm, "a checked config, without norms of queries and keys");
 }
 LlamaTrainer::~LlamaTrainer() = default;
 

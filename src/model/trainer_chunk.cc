@@ -12,7 +12,7 @@ using tensor::Kernels;
 using tensor::kPanel;
 
 void copy(float* to, const float* from, int64_t floats) {
-  std::memcpy(to, from, static_cast<size_t>(floats) * sizeof(float));
+  if (floats > 0) std::memcpy(to, from, static_cast<size_t>(floats) * sizeof(float));
 }
 
 class Pass {

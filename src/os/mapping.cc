@@ -59,6 +59,11 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
   return *this;
 }
 
+void Mapping::release_pages() const {
+  if (address_)
+    (void)madvise(const_cast<char*>(address_), size_, MADV_DONTNEED);  // private and read only: nothing is lost
+}
+
 Mapping::~Mapping() {
   if (address_) munmap(const_cast<char*>(address_), size_);
 }

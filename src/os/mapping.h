@@ -22,6 +22,9 @@ class Mapping {
   Mapping& operator=(Mapping&& other) noexcept;
   ~Mapping();
 
+  // The pages that were read are not counted to us any more; they are read again where they are wanted.
+  void release_pages() const;
+
   std::string_view bytes() const { return address_ ? std::string_view(address_, size_) : std::string_view(owned_); }
 
  private:

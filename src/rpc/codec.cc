@@ -14,7 +14,7 @@ concept Is = std::same_as<std::remove_const_t<M>, T>;
 // One visitor a message: the order of members on the wire.
 template <class A>
 void fields(A& a, Is<LoadTask> auto& m) {
-  a(m.digest, m.files);
+  a(m.digest, m.files, m.cache);
 }
 template <class A>
 void fields(A& a, Is<UnloadTask> auto& m) {

@@ -41,7 +41,7 @@ ProbeReport some_report() {
 template <class Check>
 void each_message(Check check) {
   check(Hello{"b", "avx2", "in words", {"seccomp", "landlock"}});
-  check(LoadTask{"d", {"config.json"}});
+  check(LoadTask{"d", {"config.json"}, true});
   check(UnloadTask{"d"});
   check(CountTask{"d", some_prompt()});
   check(some_generate());
@@ -125,7 +125,7 @@ TEST(Codec, CountsAreHeldAgainstWhatIsThere) {
   ASSERT_FALSE(over.ok());
   EXPECT_NE(over.error().message.find("too long"), std::string::npos) << over.error().message;
   EXPECT_TRUE(
-      decode<LoadTask>(std::string(4, '\0') + std::string("\0\0\x10\0", 4) + std::string(4 * kMaxList, '\0')).ok());
+      decode<LoadTask>(std::string(4, '\0') + std::string("\0\0\x10\0", 4) + std::string(4 * kMaxList + 1, '\0')).ok());
 }
 
 TEST(Codec, MapKeysAscendStrictly) {

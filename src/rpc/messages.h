@@ -67,6 +67,7 @@ inline bool is_last(Type type) { return type >= Type::card; }
 struct LoadTask {
   std::string digest;              // what the model is called from now on
   std::vector<std::string> files;  // names ("config.json", ...), one readable descriptor each, in this order
+  bool cache = false;              // one more descriptor, to read and write: the kernels' form of the weights
 };
 struct UnloadTask {
   std::string digest;

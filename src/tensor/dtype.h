@@ -33,6 +33,8 @@ struct View {
   DType type = DType::f32;
   std::vector<int64_t> shape;
   const char* data = nullptr;
+  // Above 0: the rows of each `paired` of them lie in another order, row i * (paired / 2) + j (i of 0, 1) at 2 j + i.
+  int64_t paired = 0;
 
   int64_t elements() const {
     int64_t n = 1;
@@ -40,8 +42,14 @@ struct View {
     return n;
   }
 };
-// Copies `count` elements starting at element `first` of `view` into floats, exactly (of quantised types: scale times
-// number, rounded; whole blocks).
+// Where row `row` of a matrix lies, counted in rows.
+inline int64_t stored_row(const View& view, int64_t row) {
+  if (view.paired == 0) return row;
+  const int64_t half = view.paired / 2, in = row % view.paired;
+  return row - in + in % half * 2 + in / half;
+}
+// Copies `count` elements as they lie, starting at element `first` of `view` into floats, exactly (of quantised types:
+// scale times number, rounded; whole blocks).
 void to_floats(const View& view, int64_t first, int64_t count, float* out);
 
 }  // namespace hf::tensor

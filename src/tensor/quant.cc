@@ -21,7 +21,7 @@ uint16_t half_at(const uint8_t* p) {
 // One output's blocks, taken apart: q is unsigned as the layout keeps it.
 struct Row {
   uint8_t q[256];
-  uint16_t d = 0, m = 0;          // of the 256 (or 32) inputs
+  uint16_t d = 0, m = 0;           // of the 256 (or 32) inputs
   uint8_t s[16] = {}, t[16] = {};  // q4_k: each 32; q6_k: s each 16, as its bits
 };
 
@@ -136,7 +136,8 @@ uint8_t get_quant(DType type, const uint8_t* block, int64_t lane, int64_t i) {
   if (type == DType::q8_0) return block[g * 64 + at];
   const unsigned low = (static_cast<unsigned>(block[(g & 3) * 64 + at]) >> (g >> 2) * 4) & 15u;
   if (type != DType::q6_k) return static_cast<uint8_t>(low);
-  return static_cast<uint8_t>(low | ((static_cast<unsigned>(block[256 + (g & 1) * 64 + at]) >> 2 * (g >> 1)) & 3u) << 4);
+  return static_cast<uint8_t>(low | ((static_cast<unsigned>(block[256 + (g & 1) * 64 + at]) >> 2 * (g >> 1)) & 3u)
+                                        << 4);
 }
 
 }  // namespace
@@ -178,8 +179,8 @@ void pack_quant(std::span<const View> rows, uint8_t* out) {
   int64_t output = 0;
   for (const View& view : rows) {
     for (int64_t r = 0; r < view.shape[0]; ++r, ++output) {
-      put_row(type, layout, reinterpret_cast<const uint8_t*>(view.data) + r * row_bytes(type, k), k, output % kPanel,
-              out + output / kPanel * layout.panel);
+      put_row(type, layout, reinterpret_cast<const uint8_t*>(view.data) + stored_row(view, r) * row_bytes(type, k), k,
+              output % kPanel, out + output / kPanel * layout.panel);
     }
   }
 }
@@ -207,8 +208,8 @@ void unpack_row(const QuantMatrix& m, int64_t index, float* out) {
       }
       default: {
         const auto s = static_cast<int8_t>(scales[(i % 32) / 16 * 16 + lane]);
-        out[i] = float_of_f16(half_at(panel + i / 256 * 32 + lane * 2)) * static_cast<float>(s) *
-                 static_cast<float>(q - 32);
+        out[i] =
+            float_of_f16(half_at(panel + i / 256 * 32 + lane * 2)) * static_cast<float>(s) * static_cast<float>(q - 32);
       }
     }
   }

@@ -132,8 +132,7 @@ TEST(Quant, PartsArePackedOneAfterTheOther) {
 
 TEST(Quant, WidthsThatAreNoWholeBlocksAreRefused) {
   EXPECT_TRUE(check_quant(DType::q8_0, 64).ok());
-  EXPECT_EQ(check_quant(DType::q4_k, 128).error().message,
-            "rows of Q4_K must be a multiple of 256 long, found 128");
+  EXPECT_EQ(check_quant(DType::q4_k, 128).error().message, "rows of Q4_K must be a multiple of 256 long, found 128");
   EXPECT_FALSE(check_quant(DType::q8_0, 0).ok());
   EXPECT_FALSE(check_quant(DType::f16, 64).ok());
 }
@@ -143,8 +142,11 @@ TEST(Quant, WidthsThatAreNoWholeBlocksAreRefused) {
 TEST(Quant, EverySetGivesTheSameBits) {
   std::mt19937 dice(3);
   for (DType type : kTypes) {
-    for (const auto& [n, k, rows] : {std::tuple<int64_t, int64_t, int64_t>{1, 256, 1}, {16, 256, 3}, {40, 768, 17},
-                                     {33, 2304, 50}, {70, 4352, 16}}) {
+    for (const auto& [n, k, rows] : {std::tuple<int64_t, int64_t, int64_t>{1, 256, 1},
+                                     {16, 256, 3},
+                                     {40, 768, 17},
+                                     {33, 2304, 50},
+                                     {70, 4352, 16}}) {
       const std::string bytes = random_rows(type, n, k, dice);
       const Packed packed = pack(type, n, k, bytes);
       auto x = random_floats(static_cast<size_t>(rows * k) + 1, dice);

@@ -205,12 +205,14 @@ struct ImportRequest {
   }
 };
 
-// What a Hugging Face folder holds that a worker reads. The rest (README.md, original weights, ...) stays behind.
+// What a Hugging Face folder holds that a worker reads, or a GGUF file. The rest (README.md, original weights, ...)
+// stays behind.
 bool wanted(const std::string& name) {
   static const std::set<std::string> kNames = {
       "config.json",           "generation_config.json",  "tokenizer.json",
       "tokenizer_config.json", "special_tokens_map.json", "model.safetensors.index.json"};
-  return kNames.count(name) || (name.size() > 12 && name.ends_with(".safetensors"));
+  return kNames.count(name) || (name.size() > 12 && name.ends_with(".safetensors")) ||
+         (name.size() > 5 && name.ends_with(".gguf"));
 }
 
 Status copy(os::File& from, os::File& to, uint64_t& budget) {
@@ -226,9 +228,22 @@ Status copy(os::File& from, os::File& to, uint64_t& budget) {
   }
 }
 
-// Copies the folder in; its digest. Nothing is parsed here: a worker does that.
+// One GGUF file, under the name that it has where that may be.
+Result<std::string> take_in_file(Site& site, const std::string& path) {
+  if (!path.ends_with(".gguf"))
+    return invalid("path: expected a folder, or a file whose name ends with .gguf, found the file " + path);
+  auto from = TRY(site.fs->open(path, os::Open::read));
+  auto draft = TRY(site.models.draft());
+  auto to = TRY(draft->create("model.gguf"));
+  uint64_t budget = kMaxImportBytes;
+  TRY(copy(*from, *to, budget));
+  return draft->seal();
+}
+
+// Copies the folder (or the file) in; its digest. Nothing is parsed here: a worker does that.
 Result<std::string> take_in(Site& site, const std::string& path) {
   if (!site.fs) return fail(Code::unavailable, "this site cannot read folders");
+  if (TRY(site.fs->stat(path)).kind == os::Stat::Kind::file) return take_in_file(site, path);
   auto names = TRY(site.fs->list(path));
   auto draft = TRY(site.models.draft());
   uint64_t budget = kMaxImportBytes;
@@ -240,9 +255,12 @@ Result<std::string> take_in(Site& site, const std::string& path) {
     auto to = TRY(draft->create(name));
     TRY(copy(*from, *to, budget));
   }
-  if (std::find(names.begin(), names.end(), "config.json") == names.end())
+  const bool gguf = std::any_of(names.begin(), names.end(), [](const auto& name) { return name.ends_with(".gguf"); });
+  if (!gguf && std::find(names.begin(), names.end(), "config.json") == names.end())
     return invalid(
-        "path: expected a folder with config.json, tokenizer.json and *.safetensors, found no config.json in " + path);
+        "path: expected a folder with config.json, tokenizer.json and *.safetensors, or with one *.gguf; found neither "
+        "in " +
+        path);
   return draft->seal();
 }
 

@@ -10,9 +10,10 @@ namespace {
 namespace json = boost::json;
 
 // One row an architecture. All of these compute what llama.h says when the settings that read_config refuses are off.
-constexpr std::array<Architecture, 2> kArchitectures{{
-    {"LlamaForCausalLM", "llama"},
-    {"MistralForCausalLM", "mistral"},
+constexpr std::array<Architecture, 3> kArchitectures{{
+    {"LlamaForCausalLM", "llama", false},
+    {"MistralForCausalLM", "mistral", false},
+    {"Qwen3ForCausalLM", "qwen3", true},
 }};
 
 Error wrong(std::string_view key, std::string_view expected) {
@@ -157,6 +158,7 @@ Result<ModelConfig> read_config(std::string_view text) {
   c.rope_theta = TRY(r.number("rope_theta", 10000));
   c.rope_scaling = TRY(read_scaling(r));
   c.tied = TRY(r.boolean("tie_word_embeddings", false));
+  c.qk_norm = architecture->qk_norm;
   TRY(check_config(c));
   TRY(read_tokens(r, &out));
   return out;

@@ -14,6 +14,7 @@ namespace hf::model {
 struct Architecture {
   const char* hf_name;     // config.json "architectures"[0]
   const char* model_type;  // config.json "model_type"
+  bool qk_norm;            // LlamaConfig's
 };
 std::span<const Architecture> architectures();
 

@@ -1,8 +1,8 @@
 // Products of quantised weights with AMX: sixteen rows at once; fewer than sixteen go the way of AVX-512 VNNI.
 //
-// A panel's numbers become signed bytes once, in slabs that stay in the first- and second-level caches, and are used for
-// all rows. Each block of 32 inputs is one tile product (exact, int32), whose sums join the float sums in registers as
-// in quant.inc: the same bits.
+// A panel's numbers become signed bytes once, in slabs that stay in the first- and second-level caches, and are used
+// for all rows. Each block of 32 inputs is one tile product (exact, int32), whose sums join the float sums in registers
+// as in quant.inc: the same bits.
 #if !defined(__clang__)  // GCC 12's own header starts from a register "whatever it holds" and then warns of it
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -20,6 +20,8 @@ constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 12;
 
 #include "tensor/cpu/quant_lanes_avx512.inc"
+
+// After what it is written against.
 #include "tensor/cpu/quant.inc"
 
 constexpr int64_t kTileRows = 16;

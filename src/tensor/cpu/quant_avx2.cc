@@ -33,8 +33,8 @@ inline W add2(W low, W bits, int shift) { return {add2(low.a, bits.a, shift), ad
 inline I splat(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 // By 16-bit products: VPMADDUBSW would saturate where a weight is above 127.
 inline __m256i dot(__m256i sum, __m256i w, __m256i a) {
-  const __m256i even = _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)),
-                                         _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8));
+  const __m256i even =
+      _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)), _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8));
   const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(a, 8));
   return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }

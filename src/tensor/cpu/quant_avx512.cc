@@ -16,6 +16,8 @@ constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 12;  // 12 sums, 8 vectors of weights, scales
 
 #include "tensor/cpu/quant_lanes_avx512.inc"
+
+// After what it is written against.
 #include "tensor/cpu/quant.inc"
 
 }  // namespace

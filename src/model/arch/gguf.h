@@ -1,0 +1,28 @@
+// Models in GGUF files: their metadata as our config and tokenizer, their tensors by our names.
+// Names of keys and tensors: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and llama.cpp's converters.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "format/gguf.h"
+#include "format/tokenizer.h"
+#include "model/arch/arch.h"
+
+namespace hf::model {
+
+// Architectures "llama" and "qwen3". invalid: another one, a key that is missing or out of range, or one that would
+// change the result and that we do not compute (experts, another activation's scale, another rope scaling).
+Result<ModelConfig> read_gguf_config(const format::Gguf& file);
+
+// Byte-level BPE ("gpt2") with the splitting of Llama 3, Qwen 2 or GPT-2. invalid or corrupt: another kind, by name.
+Result<format::TokenizerFile> read_gguf_tokenizer(const format::Gguf& file);
+
+// The file's name of a tensor of tensor_specs(); "" for none.
+std::string gguf_tensor_name(const std::string& hf_name);
+
+// A tensor of tensor_specs() in the file: View::paired where its rows are stored the way llama.cpp's "llama" has them.
+// not_found.
+Result<tensor::View> gguf_view(const format::Gguf& file, const ModelConfig& config, const std::string& hf_name);
+
+}  // namespace hf::model
