@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 12;
+constexpr bool kCentred = false;
 
 #include "tensor/cpu/quant_lanes_avx512.inc"
 
@@ -101,7 +102,7 @@ template <class T>
 inline __attribute__((always_inline)) void take(V (&sum)[kTileRows], const Slab& slab, int64_t b, const float* scale,
                                                 const float* totals, const Sums& low, const Sums& high) {
   const V one = load(slab.one[b]), two = load(slab.two[b]);
-  for (int64_t m = 0; m < kTileRows; ++m) {
+  HF_UNROLL for (int64_t m = 0; m < kTileRows; ++m) {
     const V a = set1(scale[m]);
     sum[m] = fma({_mm512_cvtepi32_ps(_mm512_load_si512(low.v[m]))}, mul(one, a), sum[m]);
     if constexpr (T::type == DType::q6_k) {
@@ -128,7 +129,7 @@ void sixteen_rows(const QuantGemm& g, const Slab& slab, int64_t first, int64_t c
   constexpr int kAhead = T::type == DType::q6_k ? 2 : 4;
   Sums low[kAhead], high[kAhead];
   V sum[kTileRows];
-  for (int64_t m = 0; m < kTileRows; ++m) sum[m] = fresh ? zero() : load_n(y + m * g.y_row, n);
+  HF_UNROLL for (int64_t m = 0; m < kTileRows; ++m) sum[m] = fresh ? zero() : load_n(y + m * g.y_row, n);
   const auto product = [&]<int Slot>(int64_t b) __attribute__((always_inline)) {
     if (b < count) block_sums<T, Slot>(q + b * 512, slab.numbers + b * 512, &low[Slot], &high[Slot]);
   };
@@ -153,7 +154,7 @@ void sixteen_rows(const QuantGemm& g, const Slab& slab, int64_t first, int64_t c
       product.template operator()<3>(b + kAhead + 3);
     }
   }
-  for (int64_t m = 0; m < kTileRows; ++m) store_n(y + m * g.y_row, sum[m], n);
+  HF_UNROLL for (int64_t m = 0; m < kTileRows; ++m) store_n(y + m * g.y_row, sum[m], n);
 }
 
 // As quantise, and the arrangement by sixteen rows: a tile's lines lie together.

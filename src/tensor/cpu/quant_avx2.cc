@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 4;
+constexpr bool kCentred = true;
 
 struct W {
   __m256i a, b;
@@ -31,12 +32,12 @@ inline __m256i add2(__m256i low, __m256i bits, int shift) {
 }
 inline W add2(W low, W bits, int shift) { return {add2(low.a, bits.a, shift), add2(low.b, bits.b, shift)}; }
 inline I splat(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
-// By 16-bit products: VPMADDUBSW would saturate where a weight is above 127.
+// VPMADDUBSW takes one unsigned operand: the magnitude of the byte less 128; its sign goes to the other. At most
+// 2 * 128 * 127, which fits into 16 bits.
 inline __m256i dot(__m256i sum, __m256i w, __m256i a) {
-  const __m256i even =
-      _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)), _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8));
-  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(a, 8));
-  return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
+  const __m256i centred = _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80)));
+  const __m256i two = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(a, centred));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(two, _mm256_set1_epi16(1)));
 }
 inline I dot(I sum, W w, int32_t a) {
   const __m256i all = _mm256_set1_epi32(a);
@@ -49,6 +50,7 @@ inline I dot_small(I sum, W w, int32_t a) {
   const __m256i all = _mm256_set1_epi32(a);
   return {dot_small(sum.a, w.a, all), dot_small(sum.b, w.b, all)};
 }
+inline I plus(I a, I b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)}; }
 inline V to_float(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 inline __m128i load128(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 inline V halves(const uint8_t* p) { return {_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 16))}; }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 12;  // 12 sums, 8 vectors of weights, scales
+constexpr bool kCentred = false;
 
 #include "tensor/cpu/quant_lanes_avx512.inc"
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int kQuantRows = 1;
+constexpr bool kCentred = false;
 
 struct W {
   uint8_t b[64];
@@ -47,6 +48,10 @@ inline I dot(I sum, const W& w, int32_t a) {
   return sum;
 }
 inline I dot_small(const I& sum, const W& w, int32_t a) { return dot(sum, w, a); }
+inline I plus(I a, const I& b) {
+  for (int i = 0; i < 16; ++i) a.v[i] += b.v[i];
+  return a;
+}
 inline V to_float(const I& x) {
   return each([&](int i) { return static_cast<float>(x.v[i]); });
 }
