@@ -376,11 +376,8 @@ Result<format::GgufTensorToWrite> plan(const TensorSpec& spec, const TensorSourc
   const tensor::View view = TRY(source(spec.name));
   if (view.shape != spec.shape)
     return fail(Code::invalid, "tensor " + spec.name + " has another shape than its config");
-  const tensor::DType type = spec.shape.size() == 1 ? tensor::DType::f32 : matrices.value_or(view.type);
-  if (tensor::quantised(type)) {
-    if (auto fits = tensor::check_quant(type, spec.shape.back()); !fits.ok())
-      return fail(Code::invalid, "tensor " + spec.name + ": " + fits.error().message);
-  }
+  tensor::DType type = spec.shape.size() == 1 ? tensor::DType::f32 : matrices.value_or(view.type);
+  if (tensor::quantised(type) && !tensor::check_quant(type, spec.shape.back()).ok()) type = view.type;
   return format::GgufTensorToWrite{gguf_tensor_name(spec.name), type, spec.shape, {}};
 }
 
