@@ -3,12 +3,14 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include "app/cli.h"
 #include "app/term.h"
 #include "app/training.h"
 #include "base/bytes.h"
 #include "base/text.h"
+#include "engine/loaded_model.h"
 #include "wire/eventstream.h"
 
 namespace hf::app {
@@ -64,23 +66,91 @@ Result<int> import_model(const Context& context, const std::string& folder, cons
   return kDone;
 }
 
-Result<int> export_model(const Context& context, const std::string& name, const std::string& to) {
+struct ExportArguments {
+  std::string to, format = "folder", type;  // type "": as it is
+};
+
+using Files = std::vector<std::pair<std::string, uint64_t>>;  // where, bytes
+
+std::string name_in(const json::value& file) {
+  return file.is_string() ? std::string(file.as_string()) : member(file, "name");
+}
+
+Result<uint64_t> fetch_model_file(const Context& context, ApiClient& client, const std::string& model,
+                                  const std::string& file, const std::string& to) {
+  ApiClient::Request request;
+  request.path = "/holdfast/v1/models/" + percent_encode(model) + "/files/" + percent_encode(file);
+  request.service = "holdfast";
+  return fetch(context, client, request, to);
+}
+
+Result<Files> export_folder(const Context& context, ApiClient& client, const std::string& name,
+                            const json::array& files, const std::string& to) {
+  TRY(context.fs.make_dirs(to, 0755));
+  Files written;
+  for (const json::value& f : files) {
+    const std::string path = to + "/" + name_in(f);
+    written.emplace_back(path, TRY(fetch_model_file(context, client, name, name_in(f), path)));
+  }
+  return written;
+}
+
+// The model folder's files, fetched, as one GGUF file; beside its place until it is whole.
+Result<uint64_t> fold(const Context& context, const std::string& name, const Files& fetched, const ExportArguments& a) {
+  std::vector<engine::ModelFile> files;
+  for (const auto& [path, bytes] : fetched) {
+    auto file = TRY(context.fs.open(path, os::Open::read));
+    files.push_back({path.substr(path.rfind('/') + 1), TRY(os::Mapping::of_file(*file, engine::kMaxModelFile, path))});
+  }
+  std::optional<tensor::DType> type;
+  for (const auto known : {tensor::DType::f32, tensor::DType::bf16, tensor::DType::q8_0})
+    if (a.type == lower(tensor::name_of(known))) type = known;
+  const std::string part = a.to + ".part";
+  auto out = TRY(context.fs.open(part, os::Open::create, 0644));
+  const auto write = [&]() -> Result<uint64_t> {
+    TRY(out->truncate(0));
+    TRY(engine::write_gguf_of(name, std::move(files), type, *out));
+    TRY(out->sync());
+    TRY(context.fs.rename(part, a.to));
+    return TRY(context.fs.stat(a.to)).size;
+  };
+  auto written = write();
+  if (!written.ok()) (void)context.fs.remove(part);
+  return written;
+}
+
+Result<Files> export_gguf(const Context& context, ApiClient& client, const std::string& name, const json::array& files,
+                          const ExportArguments& a) {
+  for (const json::value& f : files) {
+    if (!name_in(f).ends_with(".gguf")) continue;  // imported as one: as it came
+    if (!a.type.empty())
+      return fail(Code::invalid, "'" + name + "' is a GGUF file: it goes out as it came, without --type");
+    return Files{{a.to, TRY(fetch_model_file(context, client, name, name_in(f), a.to))}};
+  }
+  const std::string folder = a.to + ".files";
+  if (context.fs.exists(folder))
+    return fail(Code::conflict, folder + " is there already: its place is needed for a while");
+  auto fetched = export_folder(context, client, name, files, folder);
+  Result<uint64_t> bytes = fetched.ok() ? fold(context, name, *fetched, a) : Result<uint64_t>(fetched.error());
+  Status removed = context.fs.remove_tree(folder);
+  if (!bytes.ok()) return bytes.error();
+  TRY(std::move(removed));
+  return Files{{a.to, *bytes}};
+}
+
+Result<int> export_model(const Context& context, const std::string& name, const ExportArguments& a) {
+  if (a.format != "gguf" && !a.type.empty()) return fail(Code::invalid, "--type is for --format gguf");
   auto client = TRY(connect(context));
   json::value answer = TRY(client->holdfast("GET", "/models/" + percent_encode(name) + "/files"));
-  TRY(context.fs.make_dirs(to, 0755));
-  json::array written;
-  for (const json::value& f : array_of(answer, "files")) {
-    std::string file = f.is_string() ? std::string(f.as_string()) : member(f, "name");
-    ApiClient::Request request;
-    request.path = "/holdfast/v1/models/" + percent_encode(name) + "/files/" + percent_encode(file);
-    request.service = "holdfast";
-    uint64_t at = TRY(fetch(context, *client, request, to + "/" + file));
-    written.push_back(json::object{{"file", to + "/" + file}, {"bytes", at}});
+  const json::array& files = array_of(answer, "files");
+  const Files written = a.format == "gguf" ? TRY(export_gguf(context, *client, name, files, a))
+                                           : TRY(export_folder(context, *client, name, files, a.to));
+  json::array shown;
+  for (const auto& [path, bytes] : written) {
+    shown.push_back(json::object{{"file", path}, {"bytes", bytes}});
+    if (!context.json) print(path);
   }
-  if (context.json)
-    print_json(json::object{{"files", written}});
-  else
-    for (const json::value& w : written) print(member(w, "file"));
+  if (context.json) print_json(json::object{{"files", shown}});
   return kDone;
 }
 
@@ -116,10 +186,16 @@ void add_models(CLI::App& app, Context& context, Work& work) {
       ->required();
   import->add_option("--name", *name, "what to call it")->required();
   import->add_flag("--shared", *shared, "offer it to all accounts, as a foundation model");
-  auto* out = add("export", "write a model's files into a folder", "holdfast models export tickets --to ./tickets",
-                  [=] { return export_model(*ctx, *name, *path); });
+  auto exported = std::make_shared<ExportArguments>();
+  auto* out = add("export", "write a model's files into a folder, or as one GGUF file",
+                  "holdfast models export tickets --format gguf --to tickets.gguf",
+                  [=] { return export_model(*ctx, *name, *exported); });
   out->add_option("name", *name, "the model")->required();
-  out->add_option("--to", *path, "the folder")->required();
+  out->add_option("--to", exported->to, "the folder, or the file")->required();
+  out->add_option("--format", exported->format, "folder: as it is kept; gguf: one file for llama.cpp and others")
+      ->check(CLI::IsMember({"folder", "gguf"}));
+  out->add_option("--type", exported->type, "of a GGUF file's matrices; without it as they are")
+      ->check(CLI::IsMember({"f32", "bf16", "q8_0"}));
 }
 
 // ---- train

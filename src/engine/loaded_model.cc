@@ -243,4 +243,13 @@ Result<std::vector<int32_t>> LoadedModel::render(const rpc::Prompt& prompt) cons
   return ids;
 }
 
+Status write_gguf_of(const std::string& name, std::vector<ModelFile> files, std::optional<tensor::DType> matrices,
+                     os::File& out) {
+  const model::ModelConfig config = TRY(model::read_config(TRY(file_bytes(files, "config.json"))));
+  const auto tokenizer = TRY(format::parse_tokenizer(TRY(file_bytes(files, "tokenizer.json"))));
+  Tensors tensors = TRY(Tensors::open(files));
+  const auto source = [&](const std::string& tensor) { return tensors.view(tensor); };
+  return model::write_model_gguf(name, config, tokenizer, source, matrices, out);
+}
+
 }  // namespace hf::engine

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,5 +50,9 @@ inline constexpr uint64_t kMaxModelFile = uint64_t{1} << 40;
 // not_found: which file or tensor is wrong, missing or left over.
 Result<std::shared_ptr<const LoadedModel>> load_model(const std::string& digest, std::vector<ModelFile> files,
                                                       const tensor::Kernels& kernels, WeightCache* cache = nullptr);
+
+// A model folder's files as one GGUF file (model::write_model_gguf).
+Status write_gguf_of(const std::string& name, std::vector<ModelFile> files, std::optional<tensor::DType> matrices,
+                     os::File& out);
 
 }  // namespace hf::engine

@@ -351,15 +351,19 @@ Result<TokenizerFile> parse_tokenizer(std::string_view text) {
   return Parser(root).run();
 }
 
-std::string write_tokenizer(const TokenizerFile& file) {
+std::vector<std::string> token_spellings(const TokenizerFile& file) {
   const Alphabet alphabet;
-  std::vector<std::string> keys;
-  for (const std::string& bytes : file.vocabulary) keys.push_back(to_alphabet(alphabet, bytes));
+  std::vector<std::string> out;
+  out.reserve(file.vocabulary.size());
+  for (const std::string& bytes : file.vocabulary) out.push_back(to_alphabet(alphabet, bytes));
+  for (const AddedToken& token : file.added) out.at(static_cast<size_t>(token.id)) = token.text;
+  return out;
+}
+
+std::string write_tokenizer(const TokenizerFile& file) {
+  const std::vector<std::string> keys = token_spellings(file);
   json::array added;
-  for (const AddedToken& token : file.added) {
-    keys.at(static_cast<size_t>(token.id)) = token.text;
-    added.push_back(added_to_json(token));
-  }
+  for (const AddedToken& token : file.added) added.push_back(added_to_json(token));
   json::object vocab;
   for (size_t id = 0; id < keys.size(); ++id) vocab[keys[id]] = id;
   json::array merges;

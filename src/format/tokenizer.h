@@ -52,5 +52,7 @@ struct TokenizerFile {
 
 Result<TokenizerFile> parse_tokenizer(std::string_view json);
 std::string write_tokenizer(const TokenizerFile& file);  // the same tokens in other tools
+// Each token as files spell it, by id: in the byte alphabet, added tokens as they are.
+std::vector<std::string> token_spellings(const TokenizerFile& file);
 
 }  // namespace hf::format

@@ -209,6 +209,16 @@ double frequency(const LlamaConfig& config, int64_t i) {
 
 }  // namespace
 
+std::vector<float> rope_divisors(const LlamaConfig& config) {
+  if (!config.rope_scaling.divisors.empty() || config.rope_scaling.factor == 1) return config.rope_scaling.divisors;
+  LlamaConfig plain = config;
+  plain.rope_scaling = {};
+  std::vector<float> out;
+  for (int64_t i = 0; i < config.head_dim / 2; ++i)
+    out.push_back(static_cast<float>(frequency(plain, i) / frequency(config, i)));
+  return out;
+}
+
 int64_t LlamaConfig::parameters() const {
   const int64_t layer = width * (qkv_width() + q_width()) + 3 * width * ffn + 2 * width + (qk_norm ? 2 * head_dim : 0);
   return layers * layer + width + vocabulary * width * (tied ? 1 : 2);

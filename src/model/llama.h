@@ -53,6 +53,9 @@ struct LlamaConfig {
 // (even), vocabulary 1 << 20, context 1 << 20.
 Status check_config(const LlamaConfig& config);
 
+// What rope_scaling divides each pair's frequency by: head_dim / 2 of them, or none.
+std::vector<float> rope_divisors(const LlamaConfig& config);
+
 // A tensor of a model folder: its Hugging Face name and shape ("model.layers.3.mlp.up_proj.weight", {F, C}).
 struct TensorSpec {
   std::string name;

@@ -78,6 +78,22 @@ float float_of_f16(uint16_t bits) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(tiny) | sign);
 }
 
+uint16_t f16_of(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = (bits >> 16) & 0x8000u, size = bits & 0x7fffffffu;
+  uint32_t out = 0;
+  if (size > 0x7f800000u) {
+    out = 0x7e00u;
+  } else if (size >= 0x477ff000u) {  // 65,520: rounds to what half has no exponent for
+    out = 0x7c00u;
+  } else if (size < 0x38800000u) {  // subnormal: the last bit of half is that of floats from 0.5 to 1
+    out = std::bit_cast<uint32_t>(std::bit_cast<float>(size) + 0.5f) - 0x3f000000u;
+  } else {
+    out = (size - (112u << 23) + 0xfffu + ((size >> 13) & 1u)) >> 13;
+  }
+  return static_cast<uint16_t>(sign | out);
+}
+
 namespace {
 
 // By way of the packed form, whose meaning is tested: speed is of no account here.

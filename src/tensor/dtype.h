@@ -27,6 +27,7 @@ inline uint16_t bf16_of(float value) {
 }
 inline float float_of_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 float float_of_f16(uint16_t bits);  // IEEE half, exact
+uint16_t f16_of(float value);       // to nearest, ties to even; a NaN stays a quiet NaN
 
 // A tensor in someone else's memory, row-major, little-endian; `data` may be unaligned.
 struct View {

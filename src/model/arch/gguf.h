@@ -2,6 +2,7 @@
 // Names of keys and tensors: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and llama.cpp's converters.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -24,5 +25,12 @@ std::string gguf_tensor_name(const std::string& hf_name);
 // A tensor of tensor_specs() in the file: View::paired where its rows are stored the way llama.cpp's "llama" has them.
 // not_found.
 Result<tensor::View> gguf_view(const format::Gguf& file, const ModelConfig& config, const std::string& hf_name);
+
+// Writes a model as a GGUF file from offset 0, one tensor in memory at a time; does not sync. Matrices keep their type
+// (F32, F16 or BF16), or become `matrices`: one of these or Q8_0 (but where its blocks do not divide a row: these keep
+// their type); vectors are F32. read_gguf_config() and read_gguf_tokenizer() give back what went in. invalid: what has
+// no form in the file; not_found: a tensor; corrupt: a weight that is no number.
+Status write_model_gguf(const std::string& name, const ModelConfig& config, const format::TokenizerFile& tokenizer,
+                        const TensorSource& source, std::optional<tensor::DType> matrices, os::File& file);
 
 }  // namespace hf::model
