@@ -97,7 +97,8 @@ Status Serving::reload(rpc::Channel& channel) {
     std::lock_guard lock(mutex_);
     wanted = loaded_;
   }
-  for (const auto& [digest, card] : wanted) {
+  for (const auto& entry : wanted) {
+    const std::string& digest = entry.first;
     Status result = [&]() -> Status {
       OpenModel model = TRY(open_model(models_, digest, true));
       TRY(channel.send_message(rpc::Type::load, 1, model.task, model.descriptors));

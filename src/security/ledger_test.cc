@@ -149,8 +149,8 @@ TEST(Ledger, EveryAlterationIsFound) {
       "DELETE FROM ledger_entries WHERE idx = 12",
       "DELETE FROM ledger_entries WHERE idx >= 8",
       "DELETE FROM ledger_entries",
-      "UPDATE ledger_entries SET idx = CASE idx WHEN 3 THEN -4 ELSE -3 END WHERE idx IN (3, 4); "
-      "UPDATE ledger_entries SET idx = -idx WHERE idx < 0",
+      ("UPDATE ledger_entries SET idx = CASE idx WHEN 3 THEN -4 ELSE -3 END WHERE idx IN (3, 4); "
+       "UPDATE ledger_entries SET idx = -idx WHERE idx < 0"),
       "INSERT INTO ledger_entries (idx, line) VALUES (13, '{}')",
       "UPDATE ledger_nodes SET hash = zeroblob(32) WHERE level = 0 AND idx = 4",
       "UPDATE ledger_nodes SET hash = zeroblob(32) WHERE level = 1 AND idx = 2",

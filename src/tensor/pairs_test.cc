@@ -114,8 +114,9 @@ TEST(Pairs, GemmAgreesBitForBit) {
 }
 
 TEST(Pairs, RowsAndColumnsAreRoundedToNearestEven) {
-  for (const auto& [rows, cols] : std::vector<std::pair<int64_t, int64_t>>{
+  for (const auto& size : std::vector<std::pair<int64_t, int64_t>>{
            {1, 1}, {2, 2}, {3, 31}, {4, 32}, {5, 33}, {7, 48}, {8, 100}, {16, 17}, {1, 63}}) {
+    const int64_t rows = size.first, cols = size.second;
     auto x = numbers(static_cast<size_t>(rows * (cols + 3)), static_cast<unsigned>(cols), true);
     x[0] = std::bit_cast<float>(0x7fc12345u);  // a NaN
     x.back() = std::bit_cast<float>(0x3f808000u);
