@@ -116,6 +116,7 @@ Result<GetAnswer> get(Call&, const Get& in) {
 Status stream(Call&, const Named& in, std::shared_ptr<EventSink> sink) {
   sink->header("x-extra", "1");
   if (in.id == "early") return fail(Code::exhausted, "the queue is full");
+  if (in.id == "full") return fail(Code::exhausted, kDiskFull, "write: no space");
   if (in.id == "denied") return fail(Code::denied, kAccessDenied, "it is another account's");
   (void)sink->event("chunk", "{\"a\":1}");
   if (in.id == "late") sink->error(fail(Code::exhausted, "the queue is full"));
@@ -598,6 +599,9 @@ TEST_F(GateTest, EventStreams) {
   EXPECT_EQ(frames(ok->body)[0].header(":event-type"), "chunk");
   EXPECT_TRUE(ok->finished);
 
+  auto full = signed_(post("/stream/full", ""), "bedrock");
+  EXPECT_EQ(full->status, 503);  // the disk: not a client too many
+  EXPECT_EQ(full->headers.get("x-amzn-errortype"), "ServiceUnavailableException");
   auto early = signed_(post("/stream/early", ""), "bedrock");
   EXPECT_EQ(early->status, 429);
   EXPECT_EQ(early->headers.get("x-amzn-errortype"), "ThrottlingException");

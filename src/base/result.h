@@ -32,6 +32,9 @@ struct Error {
   std::string message;  // expected, found, where; never a secret
 };
 
+// The name of an error of code exhausted whose reason is the disk: a server that is in need, and no client too many.
+inline constexpr const char* kDiskFull = "InsufficientStorage";
+
 inline Error fail(Code code, std::string message) { return Error{code, {}, std::move(message)}; }
 inline Error fail(Code code, std::string name, std::string message) {
   return Error{code, std::move(name), std::move(message)};

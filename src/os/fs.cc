@@ -71,7 +71,7 @@ Error errno_error(int number, std::string_view doing, std::string_view what) {
   std::string message(doing);
   if (!what.empty()) message.append(" ").append(what);
   message.append(": ").append(words ? words : "unknown error").append(" (errno ").append(std::to_string(number));
-  return fail(code_of(number), message + ")");
+  return fail(code_of(number), number == ENOSPC || number == EDQUOT ? kDiskFull : "", message + ")");
 }
 
 Result<std::string> Fs::read_file(const std::string& path, uint64_t limit) {

@@ -43,7 +43,7 @@ Error Connection::error(int code, std::string_view doing) {
   const int base = code & 0xff;
   const bool of_disk = base == SQLITE_IOERR || base == SQLITE_FULL || base == SQLITE_CANTOPEN;
   if (of_disk && !disk.message.empty()) message += " (" + disk.message + ")";
-  return fail(code_of(code, of_disk ? disk : Error{}), std::move(message));
+  return fail(code_of(code, of_disk ? disk : Error{}), base == SQLITE_FULL ? kDiskFull : "", std::move(message));
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(Vfs& vfs, const std::string& path, bool writer) {
@@ -123,7 +123,8 @@ Status Connection::reserve_main() {
   rc = sqlite3_file_control(db_, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
   if (rc != SQLITE_OK) {
     Error disk = vfs_.last_error();
-    return fail(rc == SQLITE_FULL ? Code::exhausted : Code::unavailable, "metadata: make room: " + disk.message);
+    return fail(rc == SQLITE_FULL ? Code::exhausted : Code::unavailable, disk.name,
+                "metadata: make room: " + disk.message);
   }
   return {};
 }

@@ -314,8 +314,9 @@ class Store final : public Objects {
       free = TRY(fs_.free_bytes(folder_));
     }
     if (free >= reserved_ + kSpaceCheckBytes) return {};
-    return fail(Code::exhausted, "the disk is full: " + human_bytes(free) + " are free, and " + human_bytes(reserved_) +
-                                     " are kept for metadata");
+    return fail(Code::exhausted, kDiskFull,
+                "the disk is full: " + human_bytes(free) + " are free, and " + human_bytes(reserved_) +
+                    " are kept for metadata");
   }
   // As the Db: what the kernel says after a failed sync is not to be trusted, of a folder least of all (other objects'
   // names lie in the same blocks). A full disk is another thing: the file is given up, and the next one is new.
