@@ -52,7 +52,7 @@ constexpr Spelling kSpellings[] = {
     {wire::kRefused, "ValidationException", "ValidationError", kNotImplemented, "unsupported_parameter"},
     {"ValidationException", "ValidationException", "ValidationError", "InvalidArgument", "invalid_value"},
     {"ResourceNotFoundException", "ResourceNotFoundException", "NoSuchEntity", "NoSuchKey", "model_not_found"},
-    {kDiskFull, "ServiceUnavailableException", "ServiceUnavailable", "ServiceUnavailable", "service_unavailable"},
+    {kDiskFull, "ServiceUnavailableException", "ServiceUnavailable", "SlowDown", "service_unavailable"},
 };
 
 // The name of an error that has none.
