@@ -49,12 +49,23 @@ Result<json::value> verify_offline(const Context& context, const security::Head*
 Result<int> verify(const Context& context, const std::string& head_path) {
   security::Head kept;
   const bool have = !head_path.empty();
-  if (have) kept = TRY(security::head_from_json(TRY(context.fs.read_file(head_path, 1 << 20))));
+  std::string kept_line;
+  if (have) {
+    // One head, or a witness's file: its last line is the newest.
+    std::string text = TRY(context.fs.read_file(head_path, 256 << 20));
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    kept_line = text.find("\n{") == text.npos ? text : text.substr(text.rfind('\n') + 1);
+    kept = TRY(security::head_from_json(kept_line));
+  }
   json::value answer;
   auto client = connect(context);
   if (client.ok()) {
     json::value body = json::object();
-    if (have) body.as_object()["head"] = TRY(json_file(context, head_path));
+    if (have) {
+      json::value head = json::parse(kept_line);
+      head.as_object().erase("public_key");
+      body.as_object()["head"] = head;
+    }
     answer = TRY(
         waiting_for(context.clock, "verifying", [&] { return (*client)->holdfast("POST", "/ledger/verify", &body); }));
   } else {
@@ -76,6 +87,104 @@ Result<int> show_head(const Context& context, const std::string& to) {
   json::value head = TRY(client->holdfast("GET", "/ledger/head")).at("head");
   if (!to.empty()) TRY(context.fs.write_file_atomic(to, json::serialize(head) + "\n", 0644));
   if (context.json || to.empty()) print_json(head);
+  return kDone;
+}
+
+std::string hashes_of(const json::value& list, std::vector<std::string>& out) {
+  for (const json::value& h : list.as_array()) {
+    auto raw = unhex(std::string(h.as_string()));
+    if (!raw.ok()) return raw.error().message;
+    out.push_back(*raw);
+  }
+  return "";
+}
+
+// SubjectPublicKeyInfo of Ed25519 (RFC 8410): 12 bytes that are always the same, then the key.
+Result<std::string> raw_key(const std::string& pem) {
+  std::string body;
+  for (std::string_view line : split(pem, '\n'))
+    if (!line.starts_with("-----")) body += line;
+  std::string der = TRY(unbase64(body));
+  if (der.size() != 44) return fail(Code::invalid, "expected an Ed25519 public key in PEM");
+  return der.substr(12);
+}
+
+struct Kept {
+  security::Head head;
+  std::string site, key;  // key: PEM
+};
+
+Result<Kept> kept_of(const std::string& line, const std::string& where) {
+  auto head = security::head_from_json(line);
+  if (!head.ok()) return fail(Code::invalid, where + ": " + head.error().message);
+  json::value value = json::parse(line);
+  Kept kept{*head, member(value, "site"), member(value, "public_key")};
+  const std::string key = TRY(raw_key(kept.key));
+  if (!crypto::verify_ed25519(key, security::head_message(kept.site, kept.head), kept.head.signature))
+    return fail(Code::corrupt, where + ": the signature of this head does not verify");
+  return kept;
+}
+
+// The lines of a witness's file, each checked.
+Result<std::vector<Kept>> witnessed(const Context& context, const std::string& path, std::string& text) {
+  std::vector<Kept> out;
+  if (!context.fs.exists(path)) return out;
+  text = TRY(context.fs.read_file(path, 256 << 20));
+  if (!text.empty() && text.back() != '\n') return fail(Code::corrupt, path + ": its last line is cut off");
+  for (std::string_view line : split(text, '\n'))
+    if (!line.empty()) out.push_back(TRY(kept_of(std::string(line), path + ":" + std::to_string(out.size() + 1))));
+  return out;
+}
+
+int disagree(const Context& context, const Kept& last, const Kept& now, const std::string& why) {
+  auto line = [](const Kept& k) { return security::head_json(k.site, k.head); };
+  if (context.json)
+    print_json(json::object{
+        {"ok", false}, {"problem", why}, {"kept", json::parse(line(last))}, {"found", json::parse(line(now))}});
+  else
+    print("THE LEDGER IS NOT AN EXTENSION OF WHAT WAS KEPT: " + why + "\nkept:  " + line(last) +
+          "\nfound: " + line(now));
+  return kFailed;
+}
+
+// A witness: on another host, or with a file on removable media. Needs GetLedgerHead and GetLedgerConsistency only.
+// A head is added after the site has proven that its log extends the one before; the key is that of the first line.
+Result<int> witness(const Context& context, const std::string& path) {
+  std::string text;
+  const std::vector<Kept> before = TRY(witnessed(context, path, text));
+  auto client = TRY(connect(context));
+  json::value answer = TRY(client->holdfast("GET", "/ledger/head"));
+  json::value line = answer.at("head");
+  line.as_object()["public_key"] = member(answer, "public_key");
+  const Kept now = TRY(kept_of(json::serialize(line), "the site's newest head"));
+  if (!before.empty()) {
+    const Kept& last = before.back();
+    if (now.site != last.site || now.key != last.key)
+      return disagree(context, last, now, "another site, or another key");
+    if (now.head.size < last.head.size)
+      return disagree(
+          context, last, now,
+          "there are " + std::to_string(now.head.size) + " entries, and there were " + std::to_string(last.head.size));
+    std::vector<std::string> proof;
+    if (last.head.size > 0 && now.head.size > last.head.size) {
+      const std::string range = "from=" + std::to_string(last.head.size) + "&to=" + std::to_string(now.head.size);
+      json::value found = TRY(client->holdfast("GET", "/ledger/consistency", nullptr, range));
+      if (auto bad = hashes_of(found.at("proof"), proof); !bad.empty()) return fail(Code::invalid, bad);
+    }
+    const bool extends = last.head.size == now.head.size ? last.head.root == now.head.root
+                         : last.head.size == 0           ? true
+                                                         : security::verify_consistency(last.head.size, last.head.root,
+                                                                                        now.head.size, now.head.root, proof);
+    if (!extends)
+      return disagree(context, last, now, "its first " + std::to_string(last.head.size) + " entries are others");
+  }
+  const bool news = before.empty() || now.head.size > before.back().head.size;
+  if (news) TRY(context.fs.write_file_atomic(path, text + json::serialize(line) + "\n", 0644));
+  if (context.json)
+    print_json(json::object{{"ok", true}, {"heads", before.size() + news}, {"entries", now.head.size}, {"file", path}});
+  else
+    print(path + ": " + std::to_string(now.head.size) + " entries, an extension of all " +
+          std::to_string(before.size()) + " heads kept before");
   return kDone;
 }
 
@@ -114,7 +223,7 @@ Result<int> export_entries(const Context& context, const std::string& to) {
 }
 
 void add_ledger(CLI::App& app, Context& context, Work& work) {
-  auto* ledger = app.add_subcommand("ledger", "the append-only log: verify, head, prove, export");
+  auto* ledger = app.add_subcommand("ledger", "the append-only log: verify, head, witness, prove, export");
   ledger->footer("example: holdfast ledger verify");
   ledger->require_subcommand(1);
   auto path = std::make_shared<std::string>();
@@ -132,6 +241,10 @@ void add_ledger(CLI::App& app, Context& context, Work& work) {
   add("head", "the newest signed head: keep it off the machine", "holdfast ledger head --to kept-head.json", [=] {
     return show_head(*ctx, *path);
   })->add_option("--to", *path, "a file");
+  add("witness", "keep heads elsewhere: adds the newest to a file, if the log extends those in it",
+      "holdfast ledger witness /media/stick/heads.jsonl", [=] { return witness(*ctx, *path); })
+      ->add_option("file", *path, "heads as JSON lines; made if it is not there")
+      ->required();
   add("prove", "the proof that an entry is in the log", "holdfast ledger prove 42", [=] { return prove(*ctx, *index); })
       ->add_option("index", *index, "the entry's index, from 0")
       ->required();
@@ -185,9 +298,23 @@ void add_receipt(CLI::App& app, Context& context, Work& work) {
 // ---- evidence, coverage
 
 // The site writes STATE/evidence; --to fetches a copy of each file, wherever the site is.
-Result<int> export_evidence(const Context& context, const std::string& to) {
-  auto client = TRY(connect(context));
+struct ExportOptions {
+  std::string out, from, to;  // a folder, and times
+};
+
+Result<Micros> time_option(const std::string& name, const std::string& text) {
+  auto time = parse_iso8601(text);
+  if (time.ok()) return time;
+  return fail(Code::invalid, name + ": expected a time such as 2026-11-26T08:00:00Z, found '" + text +
+                                 "' (the folder to write to is --out)");
+}
+
+Result<int> export_evidence(const Context& context, const ExportOptions& options) {
+  const std::string& to = options.out;
   json::value body = json::object();
+  if (!options.from.empty()) body.as_object()["from"] = TRY(time_option("--from", options.from));
+  if (!options.to.empty()) body.as_object()["to"] = TRY(time_option("--to", options.to));
+  auto client = TRY(connect(context));
   json::value answer =
       TRY(waiting_for(context.clock, "exporting", [&] { return client->holdfast("POST", "/evidence", &body); }));
   std::string folder = member(answer, "folder");
@@ -213,14 +340,16 @@ Result<int> export_evidence(const Context& context, const std::string& to) {
 
 void add_evidence(CLI::App& app, Context& context, Work& work) {
   auto* evidence = app.add_subcommand("evidence", "export what an auditor checks without our code");
-  evidence->footer("example: holdfast evidence export --to evidence && scripts/verify-evidence evidence");
+  evidence->footer("example: holdfast evidence export --out evidence && scripts/verify-evidence evidence");
   evidence->require_subcommand(1);
-  auto to = std::make_shared<std::string>();
+  auto options = std::make_shared<ExportOptions>();
   auto* ctx = &context;
   auto* out = evidence->add_subcommand("export", "entries, heads, proofs, receipts, key and digests, into a folder");
-  out->add_option("--to", *to, "where to (default: STATE/evidence of the site)");
-  out->footer("example: holdfast evidence export --to /media/stick/evidence");
-  out->callback([=, &work] { work = [=] { return export_evidence(*ctx, *to); }; });
+  out->add_option("--out", options->out, "a folder (default: STATE/evidence of the site)");
+  out->add_option("--from", options->from, "a time: only the entries from then on, each with its proof");
+  out->add_option("--to", options->to, "a time: only the entries until then");
+  out->footer("example: holdfast evidence export --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --out november");
+  out->callback([=, &work] { work = [=] { return export_evidence(*ctx, *options); }; });
 }
 
 void add_coverage(CLI::App& app, Context& context, Work& work) {

@@ -34,7 +34,10 @@ and shares no code with the site. What it checks:
   3. Each proof in proofs.jsonl leads from its entry to that root.
   4. Each receipt in receipts.jsonl is signed, the ledger's entry that it names names it, and no receipt that the
      ledger names is missing.
-  5. With --head: the log is an extension of the head that you kept. Keep a head off the machine from time to time: it
+  5. Where range.json is there, the folder holds a part of the log: its entries follow each other without a gap, one
+     before and one after the time asked for show its edges, each has its proof, and each head is proven to be one of
+     the same log (consistency.jsonl).
+  6. With --head: the log is an extension of the head that you kept. Keep a head off the machine from time to time: it
      is what shows that a log was written anew by someone who had the key. With --key: the key is the one you know.
 
 Signed texts, and the form of every file: docs/formats.md of the program.
@@ -78,17 +81,28 @@ class Out {
   uint64_t size_ = 0;
 };
 
+// The time of an entry's line.
+Result<Micros> time_of(const std::string& line, uint64_t index) {
+  auto entry = TRY(parse_json(line, 1 << 20, "ledger entry"));
+  const json::value* time = entry.is_object() ? entry.get_object().if_contains("time") : nullptr;
+  if (!time || !time->is_int64()) return fail(Code::corrupt, "ledger: entry " + std::to_string(index) + " has no time");
+  return time->get_int64();
+}
+
 class Export {
  public:
   Export(os::Fs& fs, const EvidenceSource& source, std::string folder)
       : fs_(fs), source_(source), folder_(std::move(folder)) {}
 
-  Result<EvidenceReport> run(Micros now);
+  Result<EvidenceReport> run(Micros now, const EvidenceRange& range);
 
  private:
+  Status find(const EvidenceRange& range);
+  Status consistency(Out& out);
   Status file(const std::string& name, const std::function<Status(Out&)>& fill);
   Status entries(Out& out);
   Status heads(Out& out);
+  Status add_head(Out& out, const Head& head);
   Status receipts(Out& out);
   Status proofs(Out& out);
   std::string manifest(Micros now) const;
@@ -98,6 +112,9 @@ class Export {
   const std::string folder_;
   std::map<std::string, std::string> digests_;  // by name, hex
   EvidenceReport report_;
+  bool whole_ = true;
+  uint64_t end_ = 0;  // entries from report_.first to before end_
+  std::vector<Head> range_heads_;
 };
 
 Status Export::file(const std::string& name, const std::function<Status(Out&)>& fill) {
@@ -110,26 +127,71 @@ Status Export::file(const std::string& name, const std::function<Status(Out&)>& 
 }
 
 Status Export::entries(Out& out) {
-  for (uint64_t at = 0; at < report_.head.size;) {
-    auto lines = TRY(source_.ledger.entries(at, std::min(kPage, report_.head.size - at)));
+  for (uint64_t at = report_.first; at < end_;) {
+    auto lines = TRY(source_.ledger.entries(at, std::min(kPage, end_ - at)));
     if (lines.empty()) return fail(Code::corrupt, "ledger: entry " + std::to_string(at) + " is missing");
     for (const auto& line : lines) TRY(out.line(line));
     at += lines.size();
   }
-  report_.entries = report_.head.size;
+  report_.entries = end_ - report_.first;
   return {};
 }
 
 Status Export::heads(Out& out) {
-  for (uint64_t after = 0; after < report_.head.size;) {
+  for (uint64_t after = report_.first; after < report_.head.size;) {
     auto page = TRY(source_.ledger.heads(after, kPage));
     if (page.empty()) return fail(Code::corrupt, "ledger: the newest head is missing");
     for (const auto& head : page) {
+      if (head.size > end_ && !whole_) {
+        after = report_.head.size;  // of a part: those over its entries, and the newest
+        break;
+      }
       if (head.size > report_.head.size) return {};
-      TRY(out.line(head_json(source_.site_id, head)));
+      TRY(add_head(out, head));
       after = head.size;
-      ++report_.heads;
     }
+  }
+  return whole_ || report_.head.size <= end_ ? Status() : add_head(out, report_.head);
+}
+
+Status Export::add_head(Out& out, const Head& head) {
+  if (!whole_) range_heads_.push_back(head);
+  ++report_.heads;
+  return out.line(head_json(source_.site_id, head));
+}
+
+// Times of entries may jump as the clock does, so the whole log is looked through.
+Status Export::find(const EvidenceRange& range) {
+  whole_ = range.whole();
+  end_ = report_.head.size;
+  if (whole_) return {};
+  if (range.from && range.to && *range.from > *range.to)
+    return fail(Code::invalid, "expected a range whose start is not after its end");
+  std::optional<uint64_t> first, last;
+  for (uint64_t at = 0; at < report_.head.size;) {
+    auto lines = TRY(source_.ledger.entries(at, std::min(kPage, report_.head.size - at)));
+    if (lines.empty()) return fail(Code::corrupt, "ledger: entry " + std::to_string(at) + " is missing");
+    for (const auto& line : lines) {
+      const Micros time = TRY(time_of(line, at));
+      if (!first && (!range.from || time >= *range.from)) first = at;
+      if (!range.to || time <= *range.to) last = at;
+      ++at;
+    }
+  }
+  // Nothing in it: the two entries between which it would be.
+  const uint64_t size = report_.head.size, begin = first.value_or(size);
+  const uint64_t end = std::max(begin, last ? *last + 1 : 0);
+  report_.first = begin == 0 ? 0 : begin - 1;
+  end_ = std::min(size, end + 1);
+  return {};
+}
+
+Status Export::consistency(Out& out) {
+  for (const Head& head : range_heads_) {
+    json::array proof;
+    for (const auto& hash : TRY(source_.ledger.consistency_proof(head.size, report_.head.size)))
+      proof.emplace_back(hex(hash));
+    TRY(out.line(canonical_json(json::object{{"from", head.size}, {"proof", proof}, {"to", report_.head.size}})));
   }
   return {};
 }
@@ -144,7 +206,7 @@ Status Export::receipts(Out& out) {
     if (page.empty()) return {};
     for (const auto& receipt : page) {
       after = receipt.id;
-      if (receipt.ledger_index >= report_.head.size) continue;  // came after the head
+      if (receipt.ledger_index < report_.first || receipt.ledger_index >= end_) continue;
       TRY(out.line(to_json(receipt)));
       ++report_.receipts;
     }
@@ -152,10 +214,12 @@ Status Export::receipts(Out& out) {
 }
 
 Status Export::proofs(Out& out) {
-  const uint64_t size = report_.head.size, count = std::min(size, kProofs);
+  const uint64_t size = report_.head.size, count = whole_ ? std::min(size, kProofs) : end_ - report_.first;
   for (uint64_t i = 0; i < count; ++i) {
-    // Spread evenly, the first and the last entry included.
-    uint64_t index = count < 2 ? 0 : i * ((size - 1) / (count - 1)) + i * ((size - 1) % (count - 1)) / (count - 1);
+    // Of a part, all; of the whole log spread evenly, the first and the last entry included.
+    uint64_t index = !whole_     ? report_.first + i
+                     : count < 2 ? 0
+                                 : i * ((size - 1) / (count - 1)) + i * ((size - 1) % (count - 1)) / (count - 1);
     json::array proof;
     for (const auto& hash : TRY(source_.ledger.inclusion_proof(index, size))) proof.emplace_back(hex(hash));
     std::string line = TRY(source_.ledger.entry_json(index));
@@ -181,8 +245,9 @@ std::string Export::manifest(Micros now) const {
          "\n";
 }
 
-Result<EvidenceReport> Export::run(Micros now) {
+Result<EvidenceReport> Export::run(Micros now, const EvidenceRange& range) {
   report_.head = TRY(source_.ledger.head());
+  TRY(find(range));
   TRY(fs_.make_dirs(folder_));
   TRY(file("entries.jsonl", [&](Out& out) { return entries(out); }));
   TRY(file("heads.jsonl", [&](Out& out) { return heads(out); }));
@@ -190,6 +255,13 @@ Result<EvidenceReport> Export::run(Micros now) {
   TRY(file("receipts.jsonl", [&](Out& out) { return receipts(out); }));
   TRY(file("proofs.jsonl", [&](Out& out) { return proofs(out); }));
   TRY(file("public-key.pem", [&](Out& out) { return out.write(source_.key.public_pem()); }));
+  if (!whole_) {
+    json::object part{{"count", end_ - report_.first}, {"first", report_.first}};
+    if (range.from) part["from"] = *range.from;
+    if (range.to) part["to"] = *range.to;
+    TRY(file("range.json", [&](Out& out) { return out.line(canonical_json(part)); }));
+    TRY(file("consistency.jsonl", [&](Out& out) { return consistency(out); }));
+  }
   TRY(file("software.json", [&](Out& out) { return out.line(source_.software_json); }));
   TRY(file("README.txt", [&](Out& out) { return out.write(kReadme); }));
   std::string signed_manifest = manifest(now);
@@ -205,11 +277,11 @@ std::string parent_of(const std::string& path) {
 
 }  // namespace
 
-Result<EvidenceReport> export_evidence(os::Fs& fs, const EvidenceSource& source, Micros now,
-                                       const std::string& folder) {
+Result<EvidenceReport> export_evidence(os::Fs& fs, const EvidenceSource& source, Micros now, const std::string& folder,
+                                       const EvidenceRange& range) {
   std::string fresh = folder + ".new";
   if (fs.exists(fresh)) TRY(fs.remove_tree(fresh));
-  auto report = Export(fs, source, fresh).run(now);
+  auto report = Export(fs, source, fresh).run(now, range);
   if (!report.ok()) {
     (void)fs.remove_tree(fresh);  // the error that matters is the first one
     return report;

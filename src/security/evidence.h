@@ -6,11 +6,12 @@
 //   receipts.jsonl    every receipt
 //   proofs.jsonl      inclusion proofs of entries: of all of them, or of kProofs spread over the log
 //   public-key.pem    the site's Ed25519 key
-//   software.json     what ran: the caller's words, digests of programs and models
-//   README.txt        how to check all this
-//   manifest.json     SHA-256 of each file above, signed
+//   range.json        of a part of the log only: which part; consistency.jsonl: that each of its heads is one of the
+//   log's software.json     what ran: the caller's words, digests of programs and models README.txt        how to check
+//   all this manifest.json     SHA-256 of each file above, signed
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,17 @@ struct EvidenceSource {
   std::string software_json;  // canonical JSON object
 };
 
+// Which entries: those from the first with time >= from to the last with time <= to, all that lie between, and one more
+// on each side, which shows that nothing was left out there. The newest head and a proof to it for each entry come with
+// them.
+struct EvidenceRange {
+  std::optional<Micros> from, to;  // neither: the whole log
+  bool whole() const { return !from && !to; }
+};
+
 struct EvidenceReport {
   Head head;
+  uint64_t first = 0;  // index of the first entry in it
   uint64_t entries = 0, heads = 0, receipts = 0, proofs = 0, bytes = 0;
   std::vector<std::string> files;  // names in the folder
 };
@@ -37,7 +47,8 @@ inline constexpr uint64_t kProofs = 256;
 
 // Replaces `folder` (written beside it as folder + ".new", synced, then renamed). One at a time for a folder: the
 // caller sees to it. The site goes on meanwhile: what comes after the head that is newest at the start is left out.
-Result<EvidenceReport> export_evidence(os::Fs& fs, const EvidenceSource& source, Micros now, const std::string& folder);
+Result<EvidenceReport> export_evidence(os::Fs& fs, const EvidenceSource& source, Micros now, const std::string& folder,
+                                       const EvidenceRange& range = {});
 
 // {"root":...,"signature":...,"site":...,"size":...,"time":...}, and back. For head.json and a head that is kept.
 std::string head_json(const std::string& site_id, const Head& head);

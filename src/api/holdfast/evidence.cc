@@ -46,15 +46,24 @@ Result<std::string> software(Call& call) {
                                                {"program", call.site().version}});
 }
 
+struct ExportRequest {
+  std::optional<int64_t> from, to;  // microseconds since 1970
+  static void fields(wire::Fields<ExportRequest>& f) {
+    f("from", &ExportRequest::from).range(0, 9e15);
+    f("to", &ExportRequest::to).range(0, 9e15);
+  }
+};
+
 struct ExportResponse {
   std::string folder;
   std::vector<std::string> files;
-  int64_t entries = 0, heads = 0, receipts = 0, proofs = 0, bytes = 0;
+  int64_t first = 0, entries = 0, heads = 0, receipts = 0, proofs = 0, bytes = 0;
   wire::Document head;
   static void fields(wire::Fields<ExportResponse>& f) {
     f("bytes", &ExportResponse::bytes);
     f("entries", &ExportResponse::entries);
     f("files", &ExportResponse::files);
+    f("first", &ExportResponse::first);
     f("folder", &ExportResponse::folder);
     f("head", &ExportResponse::head);
     f("heads", &ExportResponse::heads);
@@ -63,17 +72,19 @@ struct ExportResponse {
   }
 };
 
-Result<ExportResponse> export_evidence(Call& call, const Nothing&) {
+Result<ExportResponse> export_evidence(Call& call, const ExportRequest& in) {
   Site& site = call.site();
   std::string folder = TRY(folder_of(call));
+  if (in.from && in.to && *in.from > *in.to) return invalid("from: expected a time that is not after to");
   auto lock = site.fs->lock(folder + ".lock");
   if (!lock.ok()) return fail(Code::conflict, "BusyException", "evidence is being written by another request");
   TRY(call.record());  // first, so that the evidence tells of itself
   security::EvidenceSource source{site.db, site.ledger, site.signing_key, site.id, TRY(software(call))};
-  auto report = TRY(security::export_evidence(*site.fs, source, call.now(), folder));
+  auto report = TRY(security::export_evidence(*site.fs, source, call.now(), folder, {in.from, in.to}));
   ExportResponse out;
   out.folder = folder;
   out.files = report.files;
+  out.first = static_cast<int64_t>(report.first);
   out.entries = static_cast<int64_t>(report.entries);
   out.heads = static_cast<int64_t>(report.heads);
   out.receipts = static_cast<int64_t>(report.receipts);
@@ -102,8 +113,8 @@ Result<FileResponse> get_file(Call& call, const FileRequest& in) {
 
 void add_evidence(Service& s) {
   auto site = [](const Call& call, const auto&) { return site_arn(call, "evidence"); };
-  s.add<Nothing, ExportResponse>("ExportEvidence", {"POST", "/holdfast/v1/evidence"}, Effect::write, export_evidence,
-                                 site)
+  s.add<ExportRequest, ExportResponse>("ExportEvidence", {"POST", "/holdfast/v1/evidence"}, Effect::write,
+                                       export_evidence, site)
       .pool = http::Pool::data;
   s.add<FileRequest, FileResponse>("GetEvidenceFile", {"GET", "/holdfast/v1/evidence/{file}"}, Effect::read_data,
                                    get_file, site)
