@@ -5,12 +5,12 @@
 #include <mutex>
 
 #include "api/authenticate.h"
-#include "api/denials.h"
 #include "api/errors.h"
 #include "api/event_sink.h"
 #include "api/router.h"
 #include "api/strict.h"
 #include "base/bytes.h"
+#include "security/denials.h"
 #include "wire/codec.h"
 
 namespace hf::api {
@@ -46,7 +46,7 @@ struct Gate::State {
   Router router;
   std::shared_ptr<std::atomic<int>> bodies = std::make_shared<std::atomic<int>>(0);  // BodyAnswers that live
   std::mutex mutex;                                                                  // guards budget
-  DenialBudget budget;
+  security::DenialBudget budget;
 
   State(Site& s, std::vector<Service> list) : site(s), services(std::move(list)), router(services) {}
   ~State() { record_missed(true); }
@@ -120,7 +120,7 @@ void Gate::State::record_missed(bool at_end) {
 
 // A caller that could not be told. The refusal stands whether or not the ledger can take it.
 void Gate::State::record_unknown(const Request& r, const Error& error) {
-  DenialBudget::Verdict verdict;
+  security::DenialBudget::Verdict verdict;
   {
     std::lock_guard lock(mutex);
     verdict = budget.step(site.clock.monotonic_us());

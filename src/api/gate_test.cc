@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "api/denials.h"
 #include "api/errors.h"
 #include "api/testing.h"
 #include "base/bytes.h"
+#include "security/denials.h"
 #include "wire/eventstream.h"
 
 namespace hf::api {
@@ -381,7 +381,7 @@ TEST_F(GateTest, AFloodOfRefusalsIsCountedNotStored) {
 }
 
 TEST(DenialBudget, NothingIsLostBetweenWindows) {
-  DenialBudget b(2);
+  security::DenialBudget b(2);
   uint64_t told = 0, recorded = 0;
   for (int i = 0; i < 10'000; ++i) {
     auto v = b.step(i * 100'000);

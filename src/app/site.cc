@@ -17,6 +17,7 @@
 #include "os/thread.h"
 #include "security/keys.h"
 #include "security/ledger.h"
+#include "security/refusal_record.h"
 #include "store/db.h"
 #include "store/objects.h"
 
@@ -105,6 +106,13 @@ class RunningSiteImpl : public RunningSite {
     return e;
   }
 
+  security::Entry worker_of_site() const {
+    security::Entry e;
+    e.account = keys_of_state_->account;
+    e.principal = entry("").principal + "/worker";
+    return e;
+  }
+
   // The first account and the administrator's keys. admin.json is written after they are in the database; if it is
   // missing (a start was cut, or someone took it away on purpose) new keys are made and the old ones removed.
   Status prepare_administrator() {
@@ -150,6 +158,7 @@ class RunningSiteImpl : public RunningSite {
     options.queue_limit = static_cast<size_t>(settings_.integer("queue"));
     for (const char* file : {"/admin.json", "/root.key", "/signing.key", "/db/site.db"})
       options.probe.files.push_back(TRY(absolute(state_ + file)));
+    options.refusals = std::make_shared<security::RefusalRecord>(*ledger_, clock_, worker_of_site());
     fleet_ = TRY(fleet::Fleet::start(clock_, *models_, options));
     fleet::JobsOptions jobs;
     jobs.scratch = state_ + "/scratch";

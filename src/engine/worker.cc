@@ -259,9 +259,12 @@ Result<int> serve(os::Fd socket, const WorkerOptions& options) {
   limits.keep = {socket.get()};
   limits.memory_bytes = options.memory_bytes > 0 ? options.memory_bytes : os::total_memory_bytes();
   rpc::Channel channel(std::move(socket));
-  const os::Sandbox sandbox = TRY(os::enter_sandbox(limits));
-
-  TRY(channel.send_message(Type::hello, 0, hello_of(build, kernels, sandbox)));
+  limits.tell_refusals = options.tell_refusals;
+  os::Sandbox sandbox = TRY(os::enter_sandbox(limits));
+  std::vector<int> listener;
+  if (sandbox.refusals) listener.push_back(sandbox.refusals.get());
+  TRY(channel.send_message(Type::hello, 0, hello_of(build, kernels, sandbox), listener));
+  sandbox.refusals = os::Fd();  // the site's alone: whoever holds it could let a call pass
   EngineOptions engine;
   engine.build = build;
   engine.threads = options.threads > 0 ? options.threads : cpu.cores;
@@ -286,6 +289,8 @@ Result<WorkerOptions> parse_arguments(int argc, char** argv, int& socket) {
       options.threads = static_cast<int>(value);
     } else if (name == "--kv-bytes" && value > 0 && value < int64_t{1} << 50) {
       options.kv_bytes = static_cast<uint64_t>(value);
+    } else if (name == "--tell-refusals" && (value == 0 || value == 1)) {
+      options.tell_refusals = value == 1;
     } else {
       return fail(Code::invalid, std::string(name) + " " + argv[i + 1] + ": unknown, or out of range");
     }

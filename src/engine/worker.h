@@ -11,8 +11,9 @@
 namespace hf::engine {
 
 struct WorkerOptions {
-  std::string isa;  // "": the best that the machine has
-  int threads = 0;  // 0: all cores
+  bool tell_refusals = false;  // the hello carries the listener of os/refusals.h, and its receiver watches it
+  std::string isa;             // "": the best that the machine has
+  int threads = 0;             // 0: all cores
   uint64_t kv_bytes = uint64_t{256} << 20;
   uint64_t memory_bytes = 0;  // of data at most; 0: what the machine has
 };

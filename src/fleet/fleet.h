@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "os/clock.h"
 #include "os/fs.h"
+#include "os/refusals.h"
 #include "rpc/messages.h"
 #include "store/db.h"
 
@@ -72,6 +73,7 @@ struct FleetOptions {
   int threads = 0;                                  // 0: all cores
   uint64_t kv_bytes = 256u << 20;                   // pages of keys and values
   size_t queue_limit = 1024;                        // requests that run or wait in the worker; beyond: exhausted
+  std::shared_ptr<os::RefusalSink> refusals;        // told of each refused system call of a worker; null: nobody
   rpc::ProbeTask probe;                             // what of the site's a probe tries to reach
   std::vector<std::string> arguments = {"worker"};  // before --socket FD ...
 };

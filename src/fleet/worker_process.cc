@@ -108,6 +108,10 @@ Result<WorkerProcess> start_worker(const FleetOptions& options) {
        {std::string("--socket"), std::to_string(kSocketInChild), std::string("--threads"),
         std::to_string(options.threads), std::string("--kv-bytes"), std::to_string(options.kv_bytes)})
     spec.arguments.push_back(std::move(word));
+  if (options.refusals) {
+    spec.arguments.push_back("--tell-refusals");
+    spec.arguments.push_back("1");
+  }
   if (!options.isa.empty()) spec.environment.push_back("HOLDFAST_ISA=" + options.isa);
   spec.descriptors = {{sockets.second.get(), kSocketInChild}, {2, 2}};  // what it says of its end goes to our log
   spec.new_namespaces = true;
@@ -120,6 +124,8 @@ Result<WorkerProcess> start_worker(const FleetOptions& options) {
   if (frame->type != rpc::Type::hello)
     return fail(Code::unavailable, "the worker did not start: its first word was no hello");
   worker.hello = TRY(rpc::decode<rpc::Hello>(frame->body));
+  if (options.refusals && !frame->descriptors.empty())
+    worker.refusals = std::make_unique<os::RefusalWatch>(std::move(frame->descriptors[0]), options.refusals);
   return worker;
 }
 

@@ -7,13 +7,15 @@
 
 #include "fleet/fleet.h"
 #include "os/process.h"
+#include "os/refusals.h"
 #include "rpc/channel.h"
 
 namespace hf::fleet {
 
 struct WorkerProcess {
-  std::unique_ptr<os::Child> child;       // destroyed: killed and reaped
-  std::shared_ptr<rpc::Channel> channel;  // shared with whoever sends at the time
+  std::unique_ptr<os::RefusalWatch> refusals;  // before child: it watches until the child has ended
+  std::unique_ptr<os::Child> child;            // destroyed: killed and reaped
+  std::shared_ptr<rpc::Channel> channel;       // shared with whoever sends at the time
   rpc::Hello hello;
 };
 

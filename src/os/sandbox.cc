@@ -183,7 +183,7 @@ Result<Sandbox> enter_sandbox(const SandboxOptions& options) {
   out.layers.push_back(drop_privileges());
   out.layers.push_back(not_dumpable());
   out.layers.push_back(landlock());
-  out.layers.push_back(install_filter());
+  out.layers.push_back(install_filter(options.tell_refusals ? &out.refusals : nullptr));
   return out;
 }
 

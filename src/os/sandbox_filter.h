@@ -19,6 +19,7 @@ inline constexpr bool kThreadSanitized = true;
 inline constexpr bool kThreadSanitized = false;
 #endif
 
-SandboxLayer install_filter();
+// `listener`: null, or where the refusals' listener goes; it stays empty where the kernel gives none.
+SandboxLayer install_filter(Fd* listener = nullptr);
 
 }  // namespace hf::os

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace hf::api {
+namespace hf::security {
 
 class DenialBudget {
  public:
@@ -37,4 +37,4 @@ class DenialBudget {
   int64_t window_us_ = INT64_MIN / 2;
 };
 
-}  // namespace hf::api
+}  // namespace hf::security
