@@ -1,6 +1,7 @@
 #include "api/call.h"
 
 #include "api/errors.h"
+#include "security/policy_context.h"
 
 namespace hf::api {
 
@@ -37,12 +38,29 @@ bool Call::client_gone() const {
   return !exchange || exchange->closed();
 }
 
+security::Context Call::request_context_of() const {
+  auto header = [&](const char* name) { return std::string(head_.headers.get(name)); };
+  return security::request_context({.peer = head_.peer,
+                                    .user_agent = header("user-agent"),
+                                    .referer = header("referer"),
+                                    .region = site_.region,
+                                    .tls = head_.tls,
+                                    .now = site_.clock.now()},
+                                   who_);
+}
+
+security::Decision Call::decide(std::string_view action, std::string_view resource, bool all_that_begin_so) const {
+  security::Question question{.action = action, .resource = resource, .all_that_begin_so = all_that_begin_so};
+  question.context = context_;
+  return security::evaluate(who_, question);
+}
+
 Status Call::may(std::string_view action, std::string_view resource) {
-  return decided(security::evaluate(who_, action, resource), action, resource);
+  return decided(decide(action, resource, false), action, resource);
 }
 
 Status Call::may_all(std::string_view action, std::string_view prefix) {
-  return decided(security::evaluate_all(who_, action, prefix), action, std::string(prefix) + "*");
+  return decided(decide(action, prefix, true), action, std::string(prefix) + "*");
 }
 
 Status Call::decided(const security::Decision& decision, std::string_view action, std::string_view resource) {

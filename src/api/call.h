@@ -93,14 +93,18 @@ class Call : public std::enable_shared_from_this<Call> {
         action_(std::move(action)),
         resource_(std::move(resource)),
         request_id_(std::move(request_id)),
-        head_(std::move(head)) {}
+        head_(std::move(head)),
+        context_(request_context_of()) {}
+  security::Context request_context_of() const;
   security::Entry entry(const std::string& detail) const;
+  security::Decision decide(std::string_view action, std::string_view resource, bool all_that_begin_so) const;
   Status decided(const security::Decision& decision, std::string_view action, std::string_view resource);
   Site& site_;
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
   std::weak_ptr<http::Exchange> exchange_;  // weak: a call that is kept must not keep a client waiting
+  security::Context context_;               // what conditions of policies are told
   std::string reason_;                      // why it was allowed
   std::atomic<bool> committed_ = false;
   std::atomic<bool> asked_ = false;   // may() was called

@@ -218,7 +218,7 @@ Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
     call.reason_ = "each";
     return {};
   }
-  security::Decision decision = security::evaluate(call.who_, call.action_, call.resource_);
+  security::Decision decision = call.decide(call.action_, call.resource_, false);
   call.reason_ = decision.reason;
   if (decision.allowed) return {};
   return call.may(call.action_, call.resource_);  // records the denial, and words it

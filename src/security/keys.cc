@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "security/policy_context.h"
 
 namespace hf::security {
 namespace {
@@ -110,7 +111,7 @@ Status check_spec(const KeyInfo& spec, Micros now) {
   if (spec.expires < 0 || (spec.expires && spec.expires <= now))
     return fail(Code::invalid, "expires: expected a time to come, or 0");
   if (spec.policy.size() > kMaxPolicy) return fail(Code::too_large, "policy: expected at most 65536 bytes");
-  if (!spec.policy.empty()) TRY(parse_policy(spec.policy, spec.name));
+  if (!spec.policy.empty()) TRY(check_known_keys(TRY(parse_policy(spec.policy, spec.name))));
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "security/json.h"
+#include "security/policy_context.h"
 
 namespace hf::security {
 namespace {
@@ -155,7 +156,7 @@ TEST(Policy, Forms) {
 
 TEST(Policy, WhatIsNotEvaluatedIsRefusedByName) {
   const std::string open = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*",)";
-  for (const char* name : {"NotAction", "NotResource", "Condition", "Principal", "NotPrincipal", "effect", "Sidd"}) {
+  for (const char* name : {"Principal", "NotPrincipal", "effect", "Sidd"}) {
     auto p = parse_policy(open + "\"" + name + "\":{}}]}", "p");
     ASSERT_FALSE(p.ok()) << name;
     EXPECT_EQ(p.error().name, "MalformedPolicyDocument");
@@ -165,14 +166,14 @@ TEST(Policy, WhatIsNotEvaluatedIsRefusedByName) {
 
 TEST(Policy, MalformedDocuments) {
   for (const char* bad :
-       {"", "[]", "{}", "nul", R"({"Version":"2012-10-17"})", R"({"Statement":[]})",
-        R"({"Version":"2008-10-17","Statement":[]})", R"({"Version":"2012-10-17","Statement":[1]})",
-        R"({"Version":"2012-10-17","Statement":[{}]})", R"({"Version":"2012-10-17","Statement":[],"More":1})",
+       {"", "[]", "{}", "nul", R"({"Version":"2012-10-17"})", R"({"Version":"2009-10-17","Statement":[]})",
+        R"({"Version":"2012-10-17","Statement":[1]})", R"({"Version":"2012-10-17","Statement":[{}]})",
+        R"({"Version":"2012-10-17","Statement":[],"More":1})",
         R"({"Version":"2012-10-17","Version":"2012-10-17","Statement":[]})"})
     EXPECT_EQ(parse_policy(bad, "p").error().name, "MalformedPolicyDocument") << bad;
   for (const auto& bad : {document("allow", "*", "*"), document("Allow", "GetObject", "*"),
                           document("Allow", ":x", "*"), document("Allow", "s3:", "*"), document("Allow", "s3:*", "b/*"),
-                          document("Allow", "", "*"), document("Allow", "s3:*", "arn:aws:s3:::${aws:username}/*")})
+                          document("Allow", "", "*"), document("Allow", "s3:*", "arn:aws:s3:::${aws:username/*")})
     EXPECT_FALSE(parse_policy(bad, "p").ok()) << bad;
   auto twice = parse_policy(
       R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}]})", "p");
@@ -216,6 +217,62 @@ TEST(Json, CanonicalFormIsSortedAndAlwaysValid) {
   EXPECT_EQ(canonical_json(*v),
             "{\"a\":{\"z\":\"\xc3\xa9\\n\\u0001/\\\"\\\\\"},\"b\":[1,-2,18446744073709551615,true,null]}");
   EXPECT_EQ(json_string("a\xff\xc3\xa9\xc3"), "\"a%FF\xc3\xa9%C3\"");
+}
+
+Policy condition_policy(const std::string& effect, const std::string& condition) {
+  return *parse_policy(R"({"Version":"2012-10-17","Statement":[{"Effect":")" + effect +
+                           R"(","Action":"*","Resource":"*","Condition":)" + condition + "}]}",
+                       "p");
+}
+
+TEST(Policy, ConditionsAreToldOfTheRequest) {
+  Identity who{"000000000001", "arn:aws:iam::000000000001:user/ann", "AIDAX", "AKIAX", false, {}};
+  const RequestFacts request{.peer = "[2001:db8::1]:40000",
+                             .user_agent = "tool/1",
+                             .referer = "r",
+                             .region = "site-1",
+                             .tls = true,
+                             .now = 1'764'000'000'000'000};
+  auto allowed = [&](const std::string& condition) {
+    who.policies = {condition_policy("Allow", condition)};
+    EXPECT_TRUE(check_known_keys(who.policies[0]).ok()) << condition;
+    return evaluate(who, Question{.action = "s3:GetObject",
+                                  .resource = "arn:aws:s3:::b/k",
+                                  .context = request_context(request, who)})
+        .allowed;
+  };
+  EXPECT_TRUE(allowed(R"({"IpAddress":{"aws:SourceIp":"2001:db8::/32"}})"));
+  EXPECT_FALSE(allowed(R"({"NotIpAddress":{"aws:SourceIp":"2001:db8::/32"}})"));
+  EXPECT_FALSE(allowed(R"({"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}})"));
+  EXPECT_TRUE(allowed(R"({"Bool":{"aws:SecureTransport":"true"}})"));
+  EXPECT_TRUE(allowed(R"({"DateGreaterThan":{"aws:CurrentTime":"2025-11-24T00:00:00Z"}})"));
+  EXPECT_FALSE(allowed(R"({"DateGreaterThan":{"aws:CurrentTime":"2025-11-25T00:00:00Z"}})"));
+  EXPECT_TRUE(allowed(R"({"NumericLessThan":{"aws:EpochTime":"1764000001"}})"));
+  EXPECT_TRUE(allowed(R"({"StringEquals":{"aws:username":"ann","aws:userid":"AIDAX","aws:PrincipalType":"User"}})"));
+  EXPECT_TRUE(allowed(R"({"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::000000000001:user/a*"}})"));
+  EXPECT_TRUE(allowed(R"({"StringEquals":{"aws:PrincipalAccount":"000000000001","aws:RequestedRegion":"site-1"}})"));
+  EXPECT_TRUE(allowed(R"({"StringLike":{"aws:UserAgent":"tool/*","aws:Referer":"r"}})"));
+}
+
+TEST(Policy, AKeyThatIsNeverToldIsRefused) {
+  auto no = check_known_keys(condition_policy("Deny", R"({"StringEquals":{"s3:prefix":"x"}})"));
+  ASSERT_FALSE(no.ok());
+  EXPECT_EQ(no.error().name, "MalformedPolicyDocument");
+  EXPECT_NE(no.error().message.find("s3:prefix"), std::string::npos) << no.error().message;
+  EXPECT_FALSE(check_known_keys(condition_policy("Deny", R"({"StringEquals":{"aws:username":"${aws:MadeUp}"}})")).ok());
+  EXPECT_TRUE(
+      check_known_keys(condition_policy("Deny", R"({"StringEquals":{"aws:username":"${aws:userid, 'x'}"}})")).ok());
+}
+
+TEST(Policy, AVariableIsThePersonsOwnAndPlainText) {
+  Identity who{"000000000001", "arn:aws:iam::000000000001:user/*", "AIDAX", "AKIAX", false, {}};
+  who.policies = {*parse_policy(document("Allow", "s3:*", "arn:aws:s3:::${aws:username}/*"), "p")};
+  auto ask = [&](std::string_view resource) {
+    return evaluate(who, Question{.action = "s3:GetObject", .resource = resource, .context = request_context({}, who)})
+        .allowed;
+  };
+  EXPECT_TRUE(ask("arn:aws:s3:::*/k"));
+  EXPECT_FALSE(ask("arn:aws:s3:::b/k"));
 }
 
 }  // namespace

@@ -223,7 +223,7 @@ TEST_F(Holdfast, KeyRequestsAreChecked) {
        R"({"name":"a b","actions":["s3:*"]})", R"({"name":"a","actions":["GetObject"]})",
        R"({"name":"a","actions":["s3:*"],"resources":["b/*"]})", R"({"name":"a","kind":"root","actions":["s3:*"]})",
        R"({"name":"a","actions":["s3:*"],"more":1})",
-       R"({"name":"a","policy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":"*","Resource":"*"}]}})",
+       R"({"name":"a","policy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Principal":"*","Resource":"*"}]}})",
        R"({"name":"a","resources":["*"]})", R"({"actions":["s3:*"]})", R"([])", R"({)"})
     EXPECT_EQ(send("POST", "/holdfast/v1/keys", "", bad).status, 400) << bad;
   EXPECT_EQ(send("POST", "/holdfast/v1/keys", "", R"({"account":"999999999999","name":"a","actions":["s3:*"]})").status,
