@@ -90,13 +90,10 @@ Result<int> show_head(const Context& context, const std::string& to) {
   return kDone;
 }
 
-std::string hashes_of(const json::value& list, std::vector<std::string>& out) {
-  for (const json::value& h : list.as_array()) {
-    auto raw = unhex(std::string(h.as_string()));
-    if (!raw.ok()) return raw.error().message;
-    out.push_back(*raw);
-  }
-  return "";
+Result<std::vector<std::string>> hashes_of(const json::value& list) {
+  std::vector<std::string> out;
+  for (const json::value& h : list.as_array()) out.push_back(TRY(unhex(std::string(h.as_string()))));
+  return out;
 }
 
 // SubjectPublicKeyInfo of Ed25519 (RFC 8410): 12 bytes that are always the same, then the key.
@@ -169,7 +166,7 @@ Result<int> witness(const Context& context, const std::string& path) {
     if (last.head.size > 0 && now.head.size > last.head.size) {
       const std::string range = "from=" + std::to_string(last.head.size) + "&to=" + std::to_string(now.head.size);
       json::value found = TRY(client->holdfast("GET", "/ledger/consistency", nullptr, range));
-      if (auto bad = hashes_of(found.at("proof"), proof); !bad.empty()) return fail(Code::invalid, bad);
+      proof = TRY(hashes_of(found.at("proof")));
     }
     const bool extends = last.head.size == now.head.size ? last.head.root == now.head.root
                          : last.head.size == 0           ? true

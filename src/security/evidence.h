@@ -6,9 +6,11 @@
 //   receipts.jsonl    every receipt
 //   proofs.jsonl      inclusion proofs of entries: of all of them, or of kProofs spread over the log
 //   public-key.pem    the site's Ed25519 key
-//   range.json        of a part of the log only: which part; consistency.jsonl: that each of its heads is one of the
-//   log's software.json     what ran: the caller's words, digests of programs and models README.txt        how to check
-//   all this manifest.json     SHA-256 of each file above, signed
+//   range.json        of a part of the log only: which part
+//   consistency.jsonl of a part of the log only: proofs that its heads are the log's
+//   software.json     what ran: the caller's words, digests of programs and models
+//   README.txt        how to check all this
+//   manifest.json     SHA-256 of each file above, signed
 #pragma once
 
 #include <optional>

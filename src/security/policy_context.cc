@@ -18,9 +18,7 @@ std::string address_of(std::string_view peer) {
 }
 
 Status check_key(std::string_view key, const std::string& where) {
-  std::string lower(key);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (std::find(std::begin(kKeys), std::end(kKeys), lower) != std::end(kKeys)) return {};
+  if (std::find(std::begin(kKeys), std::end(kKeys), lower(key)) != std::end(kKeys)) return {};
   std::string known;
   for (auto k : kKeys) known.append(known.empty() ? "" : ", ").append(k);
   return fail(Code::invalid, "MalformedPolicyDocument",
