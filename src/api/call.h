@@ -46,6 +46,7 @@ struct Site {
   std::function<void(const std::string& line)> log;  // what an operator should see (faults of ours); may be empty
   os::Fs* fs = nullptr;                              // for evidence and for models that are imported
   std::string state = {};                            // the state folder; "": there is none
+  std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
 };
 
 class Call : public std::enable_shared_from_this<Call> {

@@ -9,6 +9,7 @@
 #include "app/term.h"
 #include "base/text.h"
 #include "engine/worker.h"
+#include "fleet/sandbox_job.h"
 
 namespace hf::app {
 namespace json = boost::json;
@@ -169,6 +170,8 @@ int wrong_usage(int argc, char** argv, const std::string& message) {
 
 int run(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "worker") return engine::worker_entry(argc, argv);
+  if (argc > 1 && std::string_view(argv[1]) == "job-init") return fleet::job_init_entry(argc, argv);
+  if (argc > 1 && std::string_view(argv[1]) == "ways-out") return engine::ways_out_entry(argc, argv);
   Context context{os::real_fs(), os::real_clock(), os::real_random()};
   if (argc > 0 && std::string_view(argv[0]).find('/') != std::string_view::npos) context.program = argv[0];
   CLI::App app{"Holdfast: an AI factory that you own and run"};

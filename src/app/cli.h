@@ -37,6 +37,7 @@ int run(int argc, char** argv);
 // One function a family of commands (cmd_*.cc): adds its subcommands to the parser.
 void add_site_commands(CLI::App& app, Context& context, Work& work);       // up down status env doctor service
 void add_model_commands(CLI::App& app, Context& context, Work& work);      // models train jobs chat
+void add_try_command(CLI::App& jobs, Context& context, Work& work);        // jobs try
 void add_access_commands(CLI::App& app, Context& context, Work& work);     // keys accounts
 void add_evidence_commands(CLI::App& app, Context& context, Work& work);   // ledger receipt evidence coverage
 void add_s3_commands(CLI::App& app, Context& context, Work& work);         // s3

@@ -291,7 +291,8 @@ Result<int> job_call(const Context& context, const std::string& operation, const
 }
 
 void add_jobs(CLI::App& app, Context& context, Work& work) {
-  auto* jobs = app.add_subcommand("jobs", "training jobs: list, show, follow, stop");
+  auto* jobs = app.add_subcommand(
+      "jobs", "training jobs: list, show, follow, stop; and a program of your own, tried in a job's sandbox");
   jobs->footer("example: holdfast jobs follow tickets");
   jobs->require_subcommand(0, 1);
   auto name = std::make_shared<std::string>();
@@ -305,6 +306,7 @@ void add_jobs(CLI::App& app, Context& context, Work& work) {
     sub->callback([&work, act = std::move(act)] { work = act; });
     return sub;
   };
+  add_try_command(*jobs, context, work);
   add("list", "list them", [ctx] { return list_jobs(*ctx); });
   add("show", "all of one, as JSON", [=] { return job_call(*ctx, "DescribeTrainingJob", *name); })
       ->add_option("name", *name, "the job")

@@ -122,10 +122,10 @@ std::string service_unit(const ServiceOptions& options) {
          "PrivateMounts=yes\n"
          "PrivateUsers=yes\n"
          "ProtectClock=yes\n"
-         "ProtectHostname=yes\n"
-         "ProtectKernelTunables=yes\n"
+         // Not ProtectHostname, ProtectKernelTunables, ProtectKernelLogs: a job's container has a host name and a /proc
+         // of its own, and the kernel lets it mount that only where nothing of /proc is covered. What they guard needs
+         // capabilities, of which there are none.
          "ProtectKernelModules=yes\n"
-         "ProtectKernelLogs=yes\n"
          "ProtectControlGroups=yes\n"
          "ProtectProc=invisible\n"
          "KeyringMode=private\n"

@@ -25,4 +25,8 @@ int run_worker(int socket, const WorkerOptions& options);
 // `holdfast worker --socket FD [--threads N] [--kv-bytes N]`, HOLDFAST_ISA from the environment. 64: wrong usage.
 int worker_entry(int argc, char** argv);
 
+// `holdfast ways-out [--port N] [--socket PATH]`, for use in a job: tries them (engine/probe.h) and prints the report
+// as one JSON object. 0 where all were refused, else 1; 64: wrong usage.
+int ways_out_entry(int argc, char** argv);
+
 }  // namespace hf::engine

@@ -11,10 +11,12 @@
 #include <thread>
 
 #include "fleet/backoff.h"
+#include "fleet/sandbox_job.h"
 #include "fleet/test_worker.h"
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "worker") == 0) return hf::fleet::test_worker(argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], "job-init") == 0) return hf::fleet::job_init_entry(argc, argv);
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

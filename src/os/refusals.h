@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "os/process.h"
@@ -33,7 +34,10 @@ class RefusalSink {
 // Ends when nobody lives any more who could be refused, or when it is destroyed: then the calls fail with ENOSYS.
 class RefusalWatch {
  public:
-  RefusalWatch(Fd listener, std::shared_ptr<RefusalSink> sink);
+  // `local`: the paths below which a connect() to a socket file is not a refusal: the kernel makes the call then. That
+  // decides what is written down and no more: what a path names is the caller's own mounts' matter, and a caller that
+  // changes the address after it was read reaches no more than these hold.
+  RefusalWatch(Fd listener, std::shared_ptr<RefusalSink> sink, std::vector<std::string> local = {});
   ~RefusalWatch();
   RefusalWatch(RefusalWatch&&) = delete;
 
@@ -41,6 +45,7 @@ class RefusalWatch {
   void run();
   Fd listener_, wake_reading_, wake_writing_;
   std::shared_ptr<RefusalSink> sink_;
+  const std::vector<std::string> local_;
   Thread thread_;  // last
 };
 

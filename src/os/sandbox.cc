@@ -18,15 +18,11 @@
 
 #include "base/text.h"
 #include "os/sandbox_filter.h"
+#include "os/sandbox_layers.h"
 
 namespace hf::os {
 namespace {
 
-// Landlock by number: Debian 12's header ends at the first version of the interface. Values from the kernel's
-// include/uapi/linux/landlock.h. handled_access_net counts from version 4, scoped from version 6.
-struct LandlockRules {
-  uint64_t handled_access_fs, handled_access_net, scoped;
-};
 constexpr unsigned kLandlockVersion = 1;  // flag: ask for the version
 uint64_t landlock_fs(long version) {
   uint64_t bits = (1 << 13) - 1;      // execute, write, read, read and change folders, make every kind
@@ -36,25 +32,9 @@ uint64_t landlock_fs(long version) {
   return bits;
 }
 
-std::string reason(const char* call) { return std::string(call) + ": " + std::strerror(errno); }
-
 bool write_text(const char* path, const std::string& text) {
   const Fd fd(open(path, O_WRONLY | O_CLOEXEC));
   return fd && write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-SandboxLayer close_descriptors(std::vector<int> keep) {
-  std::sort(keep.begin(), keep.end());
-  unsigned from = 3;
-  bool ok = true;
-  for (const int fd : keep) {
-    if (fd < 3) continue;
-    if (static_cast<unsigned>(fd) > from) ok &= syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0) == 0;
-    from = static_cast<unsigned>(fd) + 1;
-  }
-  ok &= syscall(SYS_close_range, from, ~0U, 0) == 0;
-  return {"descriptors", ok,
-          ok ? "all but " + std::to_string(3 + keep.size()) + " descriptors are closed" : reason("close_range")};
 }
 
 SandboxLayer set_limits(const SandboxOptions& options) {
@@ -121,15 +101,6 @@ SandboxLayer empty_root(bool own_mounts) {
   return holds;
 }
 
-SandboxLayer drop_privileges() {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {"no new privileges", false, reason("prctl")};
-  (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[2] = {};
-  if (syscall(SYS_capset, &header, none) != 0) return {"no new privileges", false, reason("capset")};
-  return {"no new privileges", true, "no capability is left, and no program can give one back"};
-}
-
 SandboxLayer not_dumpable() {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return {"not dumpable", false, reason("prctl")};
   return {"not dumpable", true, "its memory is closed to other processes of the same user"};
@@ -137,11 +108,9 @@ SandboxLayer not_dumpable() {
 
 SandboxLayer landlock() {
   const auto no = [](const std::string& why) { return SandboxLayer{"landlock", false, why}; };
-  const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, kLandlockVersion);
+  const long version = landlock_version();
   if (version < 1) return no(reason("landlock"));
-  LandlockRules rules{landlock_fs(version), 0, 0};
-  if (version >= 4) rules.handled_access_net = 3;  // bind and connect, TCP
-  if (version >= 6) rules.scoped = 3;              // abstract sockets and signals stay within
+  const LandlockRules rules = landlock_rules(version);
   const Fd fd(static_cast<int>(syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0)));
   if (!fd) return no(reason("landlock_create_ruleset"));
   if (syscall(SYS_landlock_restrict_self, fd.get(), 0) != 0) return no(reason("landlock_restrict_self"));
@@ -151,6 +120,40 @@ SandboxLayer landlock() {
 }
 
 }  // namespace
+
+std::string reason(const char* call) { return std::string(call) + ": " + std::strerror(errno); }
+
+long landlock_version() { return syscall(SYS_landlock_create_ruleset, nullptr, 0, kLandlockVersion); }
+
+LandlockRules landlock_rules(long version) {
+  LandlockRules rules{landlock_fs(version), 0, 0};
+  if (version >= 4) rules.handled_access_net = 3;  // bind and connect, TCP
+  if (version >= 6) rules.scoped = 3;              // abstract sockets and signals stay within
+  return rules;
+}
+
+SandboxLayer close_descriptors(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned from = 3;
+  bool ok = true;
+  for (const int fd : keep) {
+    if (fd < 3) continue;
+    if (static_cast<unsigned>(fd) > from) ok &= syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0) == 0;
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  ok &= syscall(SYS_close_range, from, ~0U, 0) == 0;
+  return {"descriptors", ok,
+          ok ? "all but " + std::to_string(3 + keep.size()) + " descriptors are closed" : reason("close_range")};
+}
+
+SandboxLayer drop_privileges() {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {"no new privileges", false, reason("prctl")};
+  (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[2] = {};
+  if (syscall(SYS_capset, &header, none) != 0) return {"no new privileges", false, reason("capset")};
+  return {"no new privileges", true, "no capability is left, and no program can give one back"};
+}
 
 std::vector<std::string> Sandbox::holding() const {
   std::vector<std::string> out;

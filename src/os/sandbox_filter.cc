@@ -14,14 +14,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <initializer_list>
 #include <iterator>
-#include <memory>
 
-#ifdef __clang__  // libseccomp's SCMP_A0 and its kin are C99 compound literals
-#pragma GCC diagnostic ignored "-Wc99-extensions"
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-#endif
+#include "os/seccomp_filter.h"
 
 namespace hf::os {
 namespace {
@@ -52,8 +47,7 @@ constexpr int kAllowed[] = {
     // descriptors that it has
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
     SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(ftruncate), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
-    SCMP_SYS(shutdown),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(shutdown),
     // memory (mmap and mprotect: below)
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
     // threads and time
@@ -66,38 +60,6 @@ constexpr int kAllowed[] = {
     // what it is
     SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getrusage), SCMP_SYS(sysinfo),
     SCMP_SYS(uname)};
-
-class Filter {
- public:
-  explicit Filter(uint32_t refusal) : context_(seccomp_init(refusal)), told_(refusal == SCMP_ACT_NOTIFY) {}
-  explicit operator bool() const { return context_ != nullptr && error_ == 0; }
-  int error() const { return context_ ? -error_ : ENOMEM; }
-  size_t calls() const { return calls_; }
-
-  void add(uint32_t action, int call, std::initializer_list<scmp_arg_cmp> conditions = {}) {
-    if (!context_ || error_ != 0) return;
-    error_ = seccomp_rule_add_array(context_.get(), action, call, static_cast<unsigned>(conditions.size()),
-                                    conditions.begin());
-    calls_ += action == SCMP_ACT_ALLOW;
-  }
-  bool load() {
-    if (!*this) return false;
-    // The kernel gives no listener beside TSYNC; enter_sandbox() has seen to it that there is one thread only.
-    if (!told_) error_ = seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
-    if (error_ == 0) error_ = seccomp_load(context_.get());
-    return error_ == 0;
-  }
-  Fd listener() const { return Fd(seccomp_notify_fd(context_.get())); }
-
- private:
-  struct Release {
-    void operator()(void* context) const { seccomp_release(context); }
-  };
-  std::unique_ptr<void, Release> context_;
-  bool told_;
-  int error_ = 0;
-  size_t calls_ = 0;
-};
 
 void add_rules(Filter& filter) {
   for (const int call : kAllowed) filter.add(SCMP_ACT_ALLOW, call);
@@ -119,6 +81,8 @@ void add_rules(Filter& filter) {
   for (const uint64_t command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC})
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, command)});
   filter.add(SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, TCGETS)});  // isatty() of stdio
+  // Over a connection that is there, as send(): an address of its own is a way out, refused and told.
+  filter.add(SCMP_ACT_ALLOW, SCMP_SYS(sendto), {SCMP_A4(SCMP_CMP_EQ, 0)});
   // Reading limits, not setting them.
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)});
   if (kSanitized)

@@ -111,8 +111,7 @@ TEST_F(SandboxTest, NothingNewCanBeReached) {
 constexpr long kMayBeMade[] = {
     // descriptors that it has
     SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_close, SYS_fstat, SYS_lseek,
-    SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_poll, SYS_ppoll, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_sendto,
-    SYS_shutdown,
+    SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_poll, SYS_ppoll, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_shutdown,
     // memory
     SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
     // threads and time
@@ -124,7 +123,7 @@ constexpr long kMayBeMade[] = {
     // what it is
     SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage, SYS_sysinfo, SYS_uname};
 constexpr long kOnlySoOrSo[] = {SYS_mmap,       SYS_mprotect, SYS_clone,     SYS_clone3, SYS_prctl,
-                                SYS_newfstatat, SYS_fcntl,    SYS_prlimit64, SYS_tgkill};
+                                SYS_newfstatat, SYS_fcntl,    SYS_prlimit64, SYS_tgkill, SYS_sendto};
 
 // uretprobe and uprobe (Linux 6.11 and later): the kernel's own trampolines for tracing, which seccomp lets pass; from
 // anywhere else they do nothing but end the process (SIGILL).
@@ -192,6 +191,8 @@ TEST_F(SandboxTest, CallsWithArgumentsGoNoFurtherThanThose) {
               if (!refused(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, nullptr))) return step;
               if (!refused(syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, nullptr, &more))) return step;
               if (!refused(syscall(SYS_tgkill, getppid(), getppid(), 0))) return step;
+              const sockaddr_in to{AF_INET, htons(53), {htonl(0xC0000235)}, {}};  // 192.0.2.53
+              if (!refused(syscall(SYS_sendto, 0, &byte, 1, 0, &to, sizeof to))) return step;
               void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
               if (page == MAP_FAILED) return 2;
               if (!refused(mprotect(page, 4096, PROT_READ | PROT_EXEC))) return step;

@@ -414,6 +414,27 @@ TEST_F(Holdfast, TheProbeIsTold) {
   EXPECT_FALSE(send("POST", "/holdfast/v1/probe").body["all_refused"].as_bool());
 }
 
+// What runs is in fleet/sandbox_job_test and scripts/egress-ways-out; here, what is refused before.
+TEST_F(Holdfast, AJobThatCannotBeIsRefused) {
+  const uint64_t before = ledger->head()->size;
+  for (const char* bad :
+       {R"({})", R"({"command":[]})", R"({"command":["a"],"seconds":0})", R"({"command":["a"],"seconds":601})",
+        R"({"command":["a"],"files":{"../x":""}})", R"({"command":["a"],"files":{".x":""}})",
+        R"({"command":["a"],"files":{"":""}})", R"({"command":["a"],"environment":{"A=B":""}})",
+        R"({"command":["a"],"environment":{"":""}})", R"({"command":["a\u0000b"]})", R"({"command":["a"],"more":1})"}) {
+    auto reply = send("POST", "/holdfast/v1/try-job", "", bad);
+    EXPECT_EQ(reply.status, 400) << bad << reply.text;
+  }
+  EXPECT_EQ(ledger->head()->size, before);
+  site->jobs_tried = 4;
+  EXPECT_EQ(send("POST", "/holdfast/v1/try-job", "", R"({"command":["a"]})").status, 429);
+  EXPECT_EQ(site->jobs_tried, 4);
+  site->jobs_tried = 0;
+  auto reader = create_key(R"("actions":["holdfast:Get*"])");
+  EXPECT_EQ(send("POST", "/holdfast/v1/try-job", "", R"({"command":["a"]})", &reader).status, 403);
+  EXPECT_EQ(last_entry().at("action"), "holdfast:TryJob");
+}
+
 TEST_F(Holdfast, ModelsAreImportedListedAndTakenOut) {
   ASSERT_TRUE(memory.fs.make_dirs("/import/llama").ok());
   for (auto [name, text] : {std::pair{"config.json", "{}"},

@@ -27,6 +27,7 @@ Service holdfast() {
   holdfast_api::add_evidence(s);
   holdfast_api::add_site(s);
   holdfast_api::add_models(s);
+  holdfast_api::add_try_job(s);
   return s;
 }
 
