@@ -23,6 +23,7 @@ namespace hf::fleet {
 class Fleet;
 class Models;
 class Jobs;
+class Doors;
 }  // namespace hf::fleet
 
 namespace hf::api {
@@ -46,6 +47,7 @@ struct Site {
   std::function<void(const std::string& line)> log;  // what an operator should see (faults of ours); may be empty
   os::Fs* fs = nullptr;                              // for evidence and for models that are imported
   std::string state = {};                            // the state folder; "": there is none
+  fleet::Doors* doors = nullptr;                     // the ways out; null: there is none
   std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
 };
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "app/cli.h"
+#include "app/doctor.h"
 #include "app/service_unit.h"
 #include "app/settings.h"
 #include "app/site.h"
@@ -11,6 +12,7 @@
 #include "app/training.h"
 #include "base/text.h"
 #include "fleet/fleet.h"
+#include "os/doorkeeper.h"
 #include "os/process.h"
 #include "os/signals.h"
 #include "os/thread.h"
@@ -47,6 +49,7 @@ void show_site(const Context& context, const json::value& status) {
   print("isolation " + std::to_string(walls.hold.size()) + " walls round a worker hold (" + context.program +
         " doctor names and tries them)");
   for (const std::string& wall : walls.missing) print("          NOT here: " + wall);
+  print("egress    " + member(status, "egress"));
   print("loaded   " + (models.empty() ? " nothing" : models));
   print("next      eval \"$(" + context.program + " env --state " + context.state + ")\"");
 }
@@ -66,9 +69,12 @@ Result<Settings> with_environment(Settings settings) {
 }
 
 Result<int> serve(const Context& context, const Settings& settings) {
+  auto keeper = TRY(os::Doorkeeper::start());  // first: the helper knows nothing, and from here on there is no network
   os::block_stop_signals();
   const Settings effective = TRY(with_environment(settings));
-  auto site = TRY(RunningSite::start(context.fs, context.clock, context.random, context.state, effective));
+  auto site =
+      TRY(RunningSite::start(context.fs, context.clock, context.random, context.state, effective, keeper.get()));
+  say("holdfast: " + keeper->words());
   TRY(settings.save(context.fs, context.state));  // only what a site could start with is kept for the next start
   say("holdfast: serving at " + site->endpoint());
   int signal = os::wait_for_stop_signal();
@@ -207,56 +213,6 @@ Result<int> env(const Context& context) {
     print("export " + name + "=" + shell_quoted(value));
   }
   return kDone;
-}
-
-json::value to_json(const rpc::ProbeReport& report) {
-  json::array attempts;
-  for (const auto& a : report.attempts)
-    attempts.push_back(
-        json::object{{"name", a.name}, {"tried", a.tried}, {"outcome", a.outcome}, {"refused", a.refused}});
-  json::object counters;
-  for (const auto& [name, value] : report.counters) counters[name] = value;
-  return json::object{{"attempts", attempts}, {"counters", counters}};
-}
-
-// Starts a worker of its own and looks at it from the inside: what this machine allows, not what we hope.
-Result<int> doctor(const Context& context) {
-  const std::string scratch = context.state + "/doctor";
-  auto models = TRY(fleet::Models::open(context.fs, context.random, scratch));
-  auto fleet = TRY(fleet::Fleet::start(context.clock, *models, {}));
-  auto report = TRY(fleet->probe());
-  fleet::Fleet::Status_ status = fleet->status();
-  fleet.reset();
-  models.reset();
-  TRY(context.fs.remove_tree(scratch));
-  os::CpuInfo cpu = os::cpu_info();
-  bool all = true;
-  for (const auto& a : report.attempts) all = all && a.refused;
-  if (context.json) {
-    json::object object = to_json(report).as_object();
-    object["isolation"] = status.isolation;
-    object["cpu"] = cpu.model;
-    object["cores"] = cpu.cores;
-    object["memory_bytes"] = os::total_memory_bytes();
-    object["all_refused"] = all;
-    print_json(object);
-    return all ? kDone : kFailed;
-  }
-  print("processor  " + cpu.model + ", " + std::to_string(cpu.cores) + " cores, " +
-        human_bytes(os::total_memory_bytes()) + " of memory; " +
-        (cpu.avx512 ? "AVX-512"
-         : cpu.avx2 ? "AVX2"
-                    : "neither AVX2 nor AVX-512: slow") +
-        (cpu.amx_bf16 ? ", AMX" : ""));
-  const Walls walls = walls_of(status.isolation);
-  for (const std::string& wall : walls.hold) print("  holds    " + wall);
-  for (const std::string& wall : walls.missing) print("  NOT here " + wall);
-  for (const auto& a : report.attempts)
-    print(std::string(a.refused ? "  refused  " : "  ALLOWED  ") + a.name + ": " + a.tried + " -> " + a.outcome);
-  for (const auto& [name, value] : report.counters) print("  counter  " + name + " = " + std::to_string(value));
-  print(all ? "A worker can reach nothing that it was not handed."
-            : "Some ways out are open on this machine: see ALLOWED above. Run on a host that allows user namespaces.");
-  return all ? kDone : kFailed;
 }
 
 void add_up(CLI::App& app, Context& context, Work& work) {

@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kMaxFile = 1 << 20;
 
 struct TryArguments {
-  std::vector<std::string> command, files, environment;
+  std::vector<std::string> command, files, environment, doors;
   int64_t seconds = 60, memory_mib = 1024;
 };
 
@@ -31,6 +31,7 @@ Result<json::object> body_of(const Context& context, const TryArguments& argumen
     environment[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   return json::object{{"command", json::array(arguments.command.begin(), arguments.command.end())},
+                      {"doors", json::array(arguments.doors.begin(), arguments.doors.end())},
                       {"environment", environment},
                       {"files", files},
                       {"memory_mib", arguments.memory_mib},
@@ -63,8 +64,11 @@ Result<int> try_job(const Context& context, const TryArguments& arguments) {
 void add_try_command(CLI::App& jobs, Context& context, Work& work) {
   auto arguments = std::make_shared<TryArguments>();
   auto* command = jobs.add_subcommand("try", "run a program in the sandbox of jobs, and say what it was refused");
-  command->add_option("--file", arguments->files, "a text file that it finds below /opt/ml/code");
-  command->add_option("--env", arguments->environment, "NAME=VALUE for its environment");
+  command->add_option("--file", arguments->files, "a text file that it finds below /opt/ml/code")
+      ->allow_extra_args(false);
+  command->add_option("--env", arguments->environment, "NAME=VALUE for its environment")->allow_extra_args(false);
+  command->add_option("--door", arguments->doors, "an egress door that it finds as the socket /opt/ml/doors/NAME")
+      ->allow_extra_args(false);
   command->add_option("--seconds", arguments->seconds, "it is ended after so many")->capture_default_str();
   command->add_option("--memory-mib", arguments->memory_mib, "of data for each process")->capture_default_str();
   command->add_option("command", arguments->command, "program and arguments, after --")->required()->expected(1, -1);

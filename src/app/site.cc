@@ -11,9 +11,11 @@
 #include "base/bytes.h"
 #include "crypto/crypto.h"
 #include "engine/train_settings.h"
+#include "fleet/doors.h"
 #include "fleet/fleet.h"
 #include "fleet/jobs.h"
 #include "http/http.h"
+#include "os/doorkeeper.h"
 #include "os/thread.h"
 #include "security/keys.h"
 #include "security/ledger.h"
@@ -46,8 +48,9 @@ Result<std::string> program_digest(os::Fs& fs) {
 
 class RunningSiteImpl : public RunningSite {
  public:
-  RunningSiteImpl(os::Fs& fs, os::Clock& clock, os::Random& random, std::string state, const Settings& settings)
-      : fs_(fs), clock_(clock), random_(random), state_(std::move(state)), settings_(settings) {}
+  RunningSiteImpl(os::Fs& fs, os::Clock& clock, os::Random& random, std::string state, const Settings& settings,
+                  os::Doorkeeper* keeper)
+      : fs_(fs), clock_(clock), random_(random), state_(std::move(state)), settings_(settings), keeper_(keeper) {}
 
   ~RunningSiteImpl() override { stop(0); }
 
@@ -62,9 +65,11 @@ class RunningSiteImpl : public RunningSite {
     objects_ = TRY(store::Objects::open(fs_, clock_, random_, *db_, state_ + "/objects"));
     models_ = TRY(fleet::Models::open(fs_, random_, state_ + "/models"));
     TRY(prepare_administrator());
+    doors_ = TRY(fleet::Doors::open(clock_, *db_, *ledger_, keeper_, settings_.text("region")));
     TRY(start_fleet());
     TRY(start_gate());
     TRY(start_servers());
+    if (keeper_) TRY(keeper_->end_listening());
     TRY(write_site_file());
     return {};
   }
@@ -80,6 +85,7 @@ class RunningSiteImpl : public RunningSite {
     gate_.reset();
     jobs_.reset();
     fleet_.reset();
+    doors_.reset();
     if (ledger_ && !stopped_) (void)ledger_->append(entry("holdfast:SiteStop"));
     stopped_ = true;
     return whole;
@@ -174,10 +180,11 @@ class RunningSiteImpl : public RunningSite {
   }
 
   Status start_gate() {
-    site_.reset(new api::Site{
-        keys_of_state_->site_id, settings_.text("region"), version_, clock_, random_, *db_, *objects_, *keys_, *ledger_,
-        keys_of_state_->signing_key, *fleet_, *models_, *jobs_, [this] { return status_json(); },
-        [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }, &fs_, TRY(absolute(state_))});
+    site_.reset(new api::Site{keys_of_state_->site_id, settings_.text("region"), version_, clock_, random_, *db_,
+                              *objects_, *keys_, *ledger_, keys_of_state_->signing_key, *fleet_, *models_, *jobs_,
+                              [this] { return status_json(); },
+                              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }, &fs_,
+                              TRY(absolute(state_)), doors_.get()});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
@@ -195,6 +202,8 @@ class RunningSiteImpl : public RunningSite {
     auto tls = TRY(prepare_tls(fs_, clock_, state_, names));
     http::ServerOptions options;
     options.address = "127.0.0.1";
+    if (keeper_)
+      options.listen = [this](const std::string& address, uint16_t port) { return keeper_->listen(address, port); };
     options.certificate_pem = tls.certificate_pem;
     options.key_pem = tls.key_pem;
     options.body_timeout_ms = static_cast<int>(settings_.integer("transfer-seconds") * 1000);
@@ -277,6 +286,8 @@ class RunningSiteImpl : public RunningSite {
                         {"worker_pid", status.serving_pid},
                         {"worker_restarts", status.restarts},
                         {"isolation", status.isolation},
+                        {"egress", doors_->words()},
+                        {"egress_sealed", doors_->sealed()},
                         {"instruction_set", status.isa},
                         {"models", loaded},
                         {"http",
@@ -304,6 +315,7 @@ class RunningSiteImpl : public RunningSite {
   os::Random& random_;
   const std::string state_;
   const Settings settings_;
+  os::Doorkeeper* const keeper_;
   std::string version_;
   bool stopped_ = false;
   std::unique_ptr<os::File> lock_;
@@ -313,6 +325,7 @@ class RunningSiteImpl : public RunningSite {
   std::unique_ptr<security::Ledger> ledger_;
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<fleet::Models> models_;
+  std::unique_ptr<fleet::Doors> doors_;
   std::unique_ptr<fleet::Fleet> fleet_;
   std::unique_ptr<fleet::Jobs> jobs_;
   std::unique_ptr<api::Site> site_;
@@ -323,8 +336,9 @@ class RunningSiteImpl : public RunningSite {
 }  // namespace
 
 Result<std::unique_ptr<RunningSite>> RunningSite::start(os::Fs& fs, os::Clock& clock, os::Random& random,
-                                                        const std::string& state, const Settings& settings) {
-  auto site = std::make_unique<RunningSiteImpl>(fs, clock, random, state, settings);
+                                                        const std::string& state, const Settings& settings,
+                                                        os::Doorkeeper* keeper) {
+  auto site = std::make_unique<RunningSiteImpl>(fs, clock, random, state, settings, keeper);
   TRY(site->open());
   return std::unique_ptr<RunningSite>(std::move(site));
 }

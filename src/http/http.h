@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "os/clock.h"
+#include "os/process.h"
 
 namespace hf::http {
 
@@ -94,7 +95,9 @@ struct ServerOptions {
   uint16_t port = 0;                     // 0: any free one
   bool plain = true;                     // clear text is accepted (loopback)
   std::string certificate_pem, key_pem;  // both set: TLS is accepted, on the same port (first byte 0x16)
-  int loops = 2;                         // event loop threads
+  // Where a listening socket comes from; empty: made here. It is listening already.
+  std::function<Result<os::Fd>(const std::string& address, uint16_t port)> listen = {};
+  int loops = 2;  // event loop threads
   int control_threads = 8, data_threads = 16, generate_threads = 32;
   size_t header_limit = 64 << 10;  // bytes of a whole head: 431
   size_t queue_limit = 1024;       // exchanges waiting for a pool: 503 beyond

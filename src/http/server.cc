@@ -96,12 +96,16 @@ Status ServerImpl::listen() {
   asio::ip::tcp::endpoint endpoint(address, o.port);
   acceptor_ = std::make_unique<Acceptor>(loops_[0]->context);
   pause_ = std::make_unique<Timer>(loops_[0]->context);
-  acceptor_->open(endpoint.protocol(), error);
-  if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
+  if (o.listen) {
+    acceptor_->assign(endpoint.protocol(), TRY(o.listen(o.address, o.port)).release(), error);
+  } else {
+    acceptor_->open(endpoint.protocol(), error);
+    if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor_->bind(endpoint, error);
+    if (!error) acceptor_->listen(kBacklog, error);
+  }
   if (!error) acceptor_->set_option(asio::ip::tcp::no_delay(true), error);  // accepted sockets inherit it
   if (!error) acceptor_->set_option(UnsentLimit(kUnsentBytes), error);
-  if (!error) acceptor_->bind(endpoint, error);
-  if (!error) acceptor_->listen(kBacklog, error);
   if (!error) acceptor_->non_blocking(true, error);
   if (error) {
     Code code = error == asio::error::address_in_use ? Code::conflict : Code::unavailable;

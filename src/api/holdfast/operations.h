@@ -17,6 +17,7 @@ void add_receipts(Service& service);  // list, get, replay
 void add_evidence(Service& service);  // export, and its files
 void add_site(Service& service);      // status, usage, probe
 void add_try_job(Service& service);   // a program in the job's sandbox
+void add_egress(Service& service);    // doors: the ways out
 void add_models(Service& service);    // list, get, files, import, a training job's progress
 
 // arn:aws:holdfast:REGION:site:WHAT, and :ACCOUNT: for the caller's own (or a named account, "" being the caller's).

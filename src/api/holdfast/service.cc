@@ -28,6 +28,7 @@ Service holdfast() {
   holdfast_api::add_site(s);
   holdfast_api::add_models(s);
   holdfast_api::add_try_job(s);
+  holdfast_api::add_egress(s);
   return s;
 }
 

@@ -5,6 +5,7 @@
 #include "api/holdfast/operations.h"
 #include "base/bytes.h"
 #include "crypto/crypto.h"
+#include "fleet/doors.h"
 #include "fleet/sandbox_job.h"
 #include "security/json.h"
 #include "security/refusal_record.h"
@@ -26,11 +27,12 @@ struct JobFile {
 };
 
 struct TryJobRequest {
-  std::vector<std::string> command;
+  std::vector<std::string> command, doors;
   std::map<std::string, std::string> environment, files;
   std::optional<int64_t> memory_mib, seconds;
   static void fields(wire::Fields<TryJobRequest>& f) {
     f("command", &TryJobRequest::command).required().length(1, 256);
+    f("doors", &TryJobRequest::doors).length(0, 16);
     f("environment", &TryJobRequest::environment);
     f("files", &TryJobRequest::files);
     f("memory_mib", &TryJobRequest::memory_mib).range(16, 1 << 20);
@@ -122,16 +124,30 @@ struct Folder {  // of one job; goes with it
   ~Folder() { (void)fs.remove_tree(path); }
 };
 
+// The doors that it asks for, each of its account's, and each allowed to who asks.
+Result<std::vector<fleet::Door>> doors_for(Call& call, const TryJobRequest& in) {
+  std::vector<fleet::Door> out;
+  for (const std::string& name : in.doors) {
+    TRY(call.may("holdfast:UseEgressDoor", fleet::door_arn(call.site().region, call.account(), name)));
+    const auto door = call.site().doors ? TRY(call.site().doors->find(call.account(), name)) : std::nullopt;
+    if (!door) return not_found("there is no egress door '" + name + "' for account " + call.account());
+    out.push_back(*door);
+  }
+  return out;
+}
+
 Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   Site& site = call.site();
   TRY(check_request(in));
   if (!site.fs || site.state.empty()) return fail(Code::unavailable, "this site has no state folder to run a job in");
   const Place place(site.jobs_tried);
   if (!place.mine()) return fail(Code::exhausted, "ThrottlingException", "4 programs are being tried already");
+  const auto doors = TRY(doors_for(call, in));
   TryJobResponse out;
   out.job = hex(site.random.bytes(8));
   json::object detail{{"command_sha256", crypto::sha256_hex(json::serialize(json::value_from(in.command)))},
                       {"job", out.job}};
+  if (!in.doors.empty()) detail["doors"] = json::value_from(in.doors);
   if (!in.files.empty()) detail["files_sha256"] = crypto::sha256_hex(json::serialize(json::value_from(in.files)));
   TRY(call.record(security::canonical_json(detail)));  // before anything runs
   const Folder folder{*site.fs, site.state + "/scratch/try-" + out.job};
@@ -151,7 +167,13 @@ Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   actor.request_id = call.request_id();
   auto refusals = std::make_shared<Counted>(site.ledger, site.clock, actor);
   job.refusals = refusals;
+  std::vector<std::unique_ptr<fleet::DoorServer>> open;
+  for (const fleet::Door& door : doors)
+    open.push_back(TRY(site.doors->serve(door, folder.path + "/doors/" + door.name, actor, [&call, &site, door] {
+      return call.may("holdfast:UseEgressDoor", fleet::door_arn(site.region, door.account, door.name));
+    })));
   auto end = TRY(fleet::run_sandbox_job(*site.fs, site.clock, job, [&] { return call.client_gone(); }));
+  open.clear();  // and their entries are written before that of the job's end
   out.status = end.status;
   out.microseconds = end.microseconds;
   out.refused = refusals->count();
