@@ -32,7 +32,8 @@ def pids():
                 children.append(int(entry))
         except OSError:
             pass
-    return parent, [p for p in children if p != serving]
+    keeper = lambda p: open(f"/proc/{p}/comm").read().strip() == "hf-doorkeeper"
+    return parent, [p for p in children if p != serving and not keeper(p)]
 
 
 def create(name, **settings):

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/text.h"
@@ -56,6 +57,29 @@ Status hand_over(const Arguments& arguments) {
   return os::send_all(arguments.socket, "holds\n" + sandbox.words(), {&listener, 1});
 }
 
+// "LENGTH\n", then so many bytes: NAME=value, each ended by a zero byte.
+Result<std::vector<std::string>> receive_environment(int socket) {
+  constexpr size_t kMost = 16 << 20;
+  std::string text;
+  std::vector<os::Fd> none;
+  for (char block[4096];;) {
+    const size_t line = text.find('\n');
+    if (line != text.npos) {
+      const auto length = static_cast<size_t>(TRY(parse_int(text.substr(0, line))));
+      if (length > kMost) return fail(Code::too_large, "an environment of more than 16 MiB");
+      if (text.size() >= line + 1 + length) {
+        std::vector<std::string> out;
+        for (const std::string_view v : split(std::string_view(text).substr(line + 1, length), '\0'))
+          if (!v.empty()) out.emplace_back(v);
+        return out;
+      }
+    }
+    const size_t n = TRY(os::receive(socket, block, none));
+    if (n == 0) return fail(Code::unavailable, "the site is gone");
+    text.append(block, n);
+  }
+}
+
 int supervise(pid_t child, os::Fd socket) {
   socket = os::Fd();
   for (;;) {
@@ -79,14 +103,14 @@ int job_init_entry(int argc, char** argv) {
   const auto tell = [&](const std::string& message) { (void)os::send_all(socket.get(), "failed\n" + message); };
   if (Status laid = hand_over(*arguments); !laid.ok()) return tell(laid.error().message), 126;
   // The site answers once it watches: a refused call before that would find nobody.
-  char byte = 0;
-  std::vector<os::Fd> none;
-  if (auto n = os::receive(socket.get(), {&byte, 1}, none); !n.ok() || *n == 0) return 126;
+  auto environment = receive_environment(socket.get());
+  if (!environment.ok()) return 126;
   const pid_t child = fork();
   if (child < 0) return tell(std::string("fork: ") + std::strerror(errno)), 126;
   if (child > 0) return supervise(child, std::move(socket));
   // Closed on exec, which is how the site learns that the program has started.
   (void)fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
+  for (std::string& variable : *environment) putenv(variable.data());  // they live until exec
   char* const* command = arguments->command.data();
   execvp(command[0], command);
   tell(std::string(command[0]) + ": " + std::strerror(errno));

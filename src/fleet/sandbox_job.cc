@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "base/text.h"
 #include "os/process.h"
 
 namespace hf::fleet {
@@ -30,94 +31,35 @@ Result<std::string> own_program() {
   return path;
 }
 
+void add_words(std::vector<std::string>& out, std::string_view words) {
+  for (const std::string_view word : split(words, ' '))
+    if (!word.empty()) out.emplace_back(word);
+}
+
 // What the container shows: /usr to read, folders of memory to write, the job's own folder as /opt/ml.
 std::vector<std::string> container(const SandboxJob& job, const std::string& program) {
   const std::string scratch = std::to_string(job.scratch_bytes);
-  std::vector<std::string> out = {"--unshare-user",
-                                  "--unshare-ipc",
-                                  "--unshare-pid",
-
-                                  "--unshare-uts",
-                                  "--unshare-cgroup-try",
-                                  "--as-pid-1",
-                                  "--die-with-parent",
-                                  "--new-session",
-                                  "--cap-drop",
-                                  "ALL",
-                                  "--hostname",
-                                  "job",
-                                  "--uid",
-                                  "1000",
-                                  "--gid",
-                                  "1000",
-                                  "--ro-bind",
-                                  "/usr",
-                                  "/usr",
-                                  "--symlink",
-                                  "usr/bin",
-                                  "/bin",
-                                  "--symlink",
-                                  "usr/sbin",
-                                  "/sbin",
-                                  "--symlink",
-                                  "usr/lib",
-                                  "/lib",
-                                  "--symlink",
-                                  "usr/lib64",
-                                  "/lib64",
-                                  "--dir",
-                                  "/etc",
-                                  "--ro-bind-try",
-                                  "/etc/ld.so.cache",
-                                  "/etc/ld.so.cache",
-                                  "--ro-bind-try",
-                                  "/etc/alternatives",
-                                  "/etc/alternatives",
-                                  "--ro-bind-try",
-                                  "/etc/localtime",
-                                  "/etc/localtime",
-                                  "--proc",
-                                  "/proc",
-                                  "--dev",
-                                  "/dev",
-                                  "--size",
-                                  scratch,
-                                  "--tmpfs",
-                                  "/dev/shm",
-                                  "--remount-ro",
-                                  "/dev",
-                                  "--perms",
-                                  "1777",
-                                  "--size",
-                                  scratch,
-                                  "--tmpfs",
-                                  "/tmp",
-                                  "--bind",
-                                  job.folder,
-                                  "/opt/ml",
-                                  "--ro-bind",
-                                  job.folder + "/input",
-                                  "/opt/ml/input",
-                                  "--ro-bind",
-                                  job.folder + "/code",
-                                  "/opt/ml/code",
-                                  "--ro-bind",
-                                  job.folder + "/doors",
-                                  "/opt/ml/doors",
-                                  "--ro-bind",
-                                  program,
-                                  kInit,
-                                  "--remount-ro",
-                                  "/",
-                                  "--chdir",
-                                  "/opt/ml"};
-  for (std::string word :
-       {std::string("--"), std::string(kInit), std::string("job-init"), std::string("--socket"),
-        std::to_string(kSocketInChild), std::string("--memory"), std::to_string(job.limits.memory_bytes),
-        std::string("--files"), std::to_string(job.limits.file_bytes), std::string("--processes"),
-        std::to_string(job.limits.processes), std::string("--descriptors"), std::to_string(job.limits.descriptors),
-        std::string("--")})
-    out.push_back(std::move(word));
+  std::vector<std::string> out;
+  add_words(out, "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1");
+  add_words(out, "--die-with-parent --new-session --cap-drop ALL --hostname job --uid 1000 --gid 1000");
+  add_words(out, "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/sbin /sbin");
+  add_words(out, "--symlink usr/lib /lib --symlink usr/lib64 /lib64 --dir /etc");
+  for (const char* file : {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"})
+    add_words(out, std::string("--ro-bind-try ") + file + " " + file);
+  // What /proc/sys holds is the machine's: root's own user may set it whatever namespace it is in.
+  add_words(out, "--proc /proc --ro-bind /proc/sys /proc/sys");
+  add_words(out, "--dev /dev --size " + scratch + " --tmpfs /dev/shm --remount-ro /dev");
+  add_words(out, "--perms 1777 --size " + scratch + " --tmpfs /tmp");
+  for (std::string word : {std::string("--bind"), job.folder, std::string("/opt/ml")}) out.push_back(std::move(word));
+  for (const std::string part : {"/input", "/code", "/doors"})
+    for (std::string word : {std::string("--ro-bind"), job.folder + part, "/opt/ml" + part})
+      out.push_back(std::move(word));
+  for (std::string word : {std::string("--ro-bind"), program, std::string(kInit)}) out.push_back(std::move(word));
+  add_words(out, "--remount-ro / --chdir /opt/ml --");
+  add_words(out, std::string(kInit) + " job-init --socket " + std::to_string(kSocketInChild) + " --memory " +
+                     std::to_string(job.limits.memory_bytes) + " --files " + std::to_string(job.limits.file_bytes) +
+                     " --processes " + std::to_string(job.limits.processes) + " --descriptors " +
+                     std::to_string(job.limits.descriptors) + " --");
   out.insert(out.end(), job.command.begin(), job.command.end());
   return out;
 }
@@ -135,10 +77,12 @@ class Run {
     os::Spawn spec;
     spec.program = bubblewrap;
     spec.arguments = container(job_, program);
+    // The job's own variables come later, through the socket: bubblewrap and job-init are no place for an LD_PRELOAD.
     spec.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"};
-    spec.environment.insert(spec.environment.end(), job_.environment.begin(), job_.environment.end());
     spec.descriptors = {{writing.get(), 1}, {writing.get(), 2}, {sockets.second.get(), kSocketInChild}};
-    spec.new_namespaces = true;  // the network's among them, with no interface up: bubblewrap would raise lo
+    // The network's among them, with no interface up: bubblewrap would raise lo, for which a hardened service has not
+    // the sockets. And that of processes, which ends with its first: bubblewrap's own might outlive it.
+    spec.new_namespaces = true;
     child_ = TRY(os::spawn(spec));
     socket_ = std::move(sockets.first);
     return {};
@@ -205,7 +149,9 @@ class Run {
       words_ = "holds\n\n";
       watch_ = std::make_unique<os::RefusalWatch>(std::move(got[0]), job_.refusals,
                                                   std::vector<std::string>{"/opt/ml/", "/tmp/", "/dev/shm/"});
-      (void)os::send_all(socket_.get(), "g");
+      std::string variables;
+      for (const std::string& v : job_.environment) variables.append(v).push_back('\0');
+      (void)os::send_all(socket_.get(), std::to_string(variables.size()) + "\n" + variables);
     }
   }
 

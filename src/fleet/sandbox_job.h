@@ -21,7 +21,7 @@ struct SandboxJob {
   std::string program;                   // this program's path; "": /proc/self/exe's
   std::string folder;                    // absolute: becomes /opt/ml, its input/ and code/ to read only
   std::vector<std::string> command;      // as found in the container; without a '/': looked for in /usr/bin
-  std::vector<std::string> environment;  // NAME=value; beside PATH, HOME, TMPDIR
+  std::vector<std::string> environment;  // NAME=value, for the program alone; beside PATH, HOME, TMPDIR, LANG
   os::JobLimits limits;
   uint64_t scratch_bytes = uint64_t{1} << 30;  // of /tmp and of /dev/shm each: memory
   int64_t seconds = 3600;                      // of wall clock; then everything in it is killed
