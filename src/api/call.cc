@@ -1,6 +1,7 @@
 #include "api/call.h"
 
 #include "api/errors.h"
+#include "security/denials.h"
 #include "security/policy_context.h"
 
 namespace hf::api {
@@ -71,10 +72,7 @@ Status Call::decided(const security::Decision& decision, std::string_view action
   e.resource = resource;
   e.decision = "deny";
   e.reason = decision.reason;
-  TRY(site_.db.write([&](store::Txn& txn) -> Status {
-    auto index = site_.ledger.append(txn, e);
-    return index.ok() ? Status() : Status(index.error());
-  }));
+  TRY(denials_.record(std::move(e), who_.arn));
   denied_ = true;
   return fail(Code::denied, kAccessDenied,
               who_.arn + " is not authorized to perform " + std::string(action) + " on " + std::string(resource) +

@@ -18,7 +18,8 @@ class Objects;
 }
 namespace hf::security {
 class Keys;
-}
+class Denials;
+}  // namespace hf::security
 namespace hf::fleet {
 class Fleet;
 class Models;
@@ -89,9 +90,10 @@ class Call : public std::enable_shared_from_this<Call> {
 
  private:
   friend class Gate;
-  Call(Site& site, security::Identity who, std::string action, std::string resource, std::string request_id,
-       http::RequestHead head)
+  Call(Site& site, security::Denials& denials, security::Identity who, std::string action, std::string resource,
+       std::string request_id, http::RequestHead head)
       : site_(site),
+        denials_(denials),
         who_(std::move(who)),
         action_(std::move(action)),
         resource_(std::move(resource)),
@@ -103,6 +105,7 @@ class Call : public std::enable_shared_from_this<Call> {
   security::Decision decide(std::string_view action, std::string_view resource, bool all_that_begin_so) const;
   Status decided(const security::Decision& decision, std::string_view action, std::string_view resource);
   Site& site_;
+  security::Denials& denials_;
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;

@@ -189,6 +189,7 @@ constexpr NameStatus kStatuses[] = {
     {"not_implemented", 501},
     {"rate_limit_exceeded", 429},
     {"request_too_large", 413},
+    {"service_unavailable", 503},
 };
 
 int status_of_code(Code code) {

@@ -45,10 +45,16 @@ struct Gate::State {
   std::vector<Service> services;
   Router router;
   std::shared_ptr<std::atomic<int>> bodies = std::make_shared<std::atomic<int>>(0);  // BodyAnswers that live
-  std::mutex mutex;                                                                  // guards budget
-  security::DenialBudget budget;
+  // Of callers who could not be told, by their address; of those who could, by who they are.
+  security::Denials strangers, known;
 
-  State(Site& s, std::vector<Service> list) : site(s), services(std::move(list)), router(services) {}
+  State(Site& s, std::vector<Service> list)
+      : site(s),
+        services(std::move(list)),
+        router(services),
+        strangers(s.ledger, s.clock, "holdfast:Authenticate", [this](const std::string& line) { log(line); }),
+        known(s.ledger, s.clock, "holdfast:Authorize", [this](const std::string& line) { log(line); },
+              {.per_second = 400, .per_source = 50, .sources = 4096}) {}
   ~State() { record_missed(true); }
 
   struct Request {
@@ -63,7 +69,6 @@ struct Gate::State {
   }
   void answer_error(const Request& r, const Error& error) const;
   Error told(const Request& r, Error error) const;
-  Status append(const security::Entry& entry);
   void record_missed(bool at_end);
   void record_unknown(const Request& r, const Error& error);
   void record_denied(const Request& r, const security::Identity& who, const Call* call, const Error& error);
@@ -94,38 +99,13 @@ void Gate::State::answer_error(const Request& r, const Error& error) const {
   r.exchange->respond(reply.status, std::move(reply.headers), std::move(reply.body));
 }
 
-Status Gate::State::append(const security::Entry& entry) {
-  return site.db.write([&](store::Txn& txn) -> Status {
-    auto index = site.ledger.append(txn, entry);
-    return index.ok() ? Status() : Status(index.error());
-  });
-}
-
 void Gate::State::record_missed(bool at_end) {
-  uint64_t missed = 0;
-  {
-    std::lock_guard lock(mutex);
-    missed = budget.flush(site.clock.monotonic_us(), at_end);
-  }
-  if (missed == 0) return;
-  security::Entry e;
-  e.time = site.clock.now();
-  e.action = "holdfast:Authenticate";
-  e.decision = "deny";
-  e.reason = "flood";
-  e.detail = "{\"refusals\":" + std::to_string(missed) + "}";
-  if (auto s = append(e); !s.ok())
-    log("the ledger did not take " + std::to_string(missed) + " refusals: " + s.error().message);
+  strangers.flush(at_end);
+  known.flush(at_end);
 }
 
 // A caller that could not be told. The refusal stands whether or not the ledger can take it.
 void Gate::State::record_unknown(const Request& r, const Error& error) {
-  security::DenialBudget::Verdict verdict;
-  {
-    std::lock_guard lock(mutex);
-    verdict = budget.step(site.clock.monotonic_us());
-  }
-  if (!verdict.record) return;
   security::Entry e;
   e.time = site.clock.now();
   e.action = r.match.operation ? r.match.operation->action : "holdfast:Authenticate";
@@ -133,8 +113,7 @@ void Gate::State::record_unknown(const Request& r, const Error& error) {
   e.reason = error.name;
   e.request_id = r.id;
   e.source = r.head().peer;
-  if (verdict.missed) e.detail = "{\"refusals_before\":" + std::to_string(verdict.missed) + "}";
-  if (auto s = append(e); !s.ok()) log("the ledger did not take a refusal: " + s.error().message);
+  (void)strangers.record(std::move(e), security::host_of(r.head().peer));
 }
 
 // A denial that no may() has recorded: another account's bucket, a chunk or a body that is not what was signed. The
@@ -152,7 +131,7 @@ void Gate::State::record_denied(const Request& r, const security::Identity& who,
   e.reason = error.name;
   e.request_id = r.id;
   e.source = r.head().peer;
-  if (auto s = append(e); !s.ok()) log("the ledger did not take a refusal: " + s.error().message);
+  (void)known.record(std::move(e), who.arn);
 }
 
 // ---- decoding
@@ -366,7 +345,7 @@ Status Gate::State::serve(Request& r, Caller& caller, std::shared_ptr<Call>& cal
   if (!r.match.operation) return r.match.problem;
   const Operation& o = *r.match.operation;
 
-  call.reset(new Call(site, std::move(caller.identity), o.action, "", r.id, r.head()));
+  call.reset(new Call(site, known, std::move(caller.identity), o.action, "", r.id, r.head()));
   call->exchange_ = r.exchange;
   std::shared_ptr<void> in = o.make_input();
   TRY(decode(r, caller, std::move(body), form, in.get()));

@@ -35,11 +35,41 @@ struct Journal {
   }
 };
 
+inline Error no_ledger() { return fail(Code::exhausted, kDiskFull, "the ledger cannot be written: a test"); }
+
+// A real ledger that can be told to take nothing, while all else of the database can be written.
+class BreakableLedger : public security::Ledger {
+ public:
+  explicit BreakableLedger(std::unique_ptr<security::Ledger> real) : real_(std::move(real)) {}
+  std::atomic<bool> broken = false;
+  Result<uint64_t> append(store::Txn& txn, const security::Entry& entry) override {
+    if (broken) return no_ledger();
+    return real_->append(txn, entry);
+  }
+  Status append(const security::Entry& entry) override { return broken ? no_ledger() : real_->append(entry); }
+  Result<security::Head> head() override { return real_->head(); }
+  Result<std::string> entry_json(uint64_t i) override { return real_->entry_json(i); }
+  Result<std::vector<std::string>> entries(uint64_t f, uint64_t n) override { return real_->entries(f, n); }
+  Result<std::vector<security::Head>> heads(uint64_t a, uint64_t n) override { return real_->heads(a, n); }
+  Result<std::vector<std::string>> inclusion_proof(uint64_t i, uint64_t n) override {
+    return real_->inclusion_proof(i, n);
+  }
+  Result<std::vector<std::string>> consistency_proof(uint64_t a, uint64_t b) override {
+    return real_->consistency_proof(a, b);
+  }
+  Result<Report> verify(const security::Head* kept) override { return real_->verify(kept); }
+
+ private:
+  std::unique_ptr<security::Ledger> real_;
+};
+
 class MemoryLedger : public security::Ledger {
  public:
   MemoryLedger(Journal& journal, store::Db& db) : journal_(journal), db_(db) {}
   std::vector<security::Entry> all;
+  std::atomic<bool> broken = false;  // takes nothing, while all else of the database can be written
   Result<uint64_t> append(store::Txn& txn, const security::Entry& entry) override {
+    if (broken) return no_ledger();
     store::Record row;  // on the disk too, so that a full disk is felt
     row.kind = "test-entry";
     row.name = std::to_string(all.size());
@@ -88,6 +118,27 @@ class MemoryKeys : public security::Keys {
   Status create_account(store::Txn&, const std::string&, const std::string&) override { return {}; }
   Result<std::vector<Account>> accounts() override { return std::vector<Account>(); }
 };
+
+// All rows of all tables, as text: what an act that did not happen leaves as it was.
+inline std::string everything(store::Db& db) {
+  std::string out;
+  auto read = db.read([&](store::Txn& txn) -> Status {
+    out.clear();
+    std::vector<std::string> tables;
+    auto names = TRY(txn.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"));
+    while (TRY(names.step())) tables.push_back(names.text(0));
+    for (const std::string& table : tables) {
+      std::string row;
+      auto columns = TRY(txn.query("SELECT name FROM pragma_table_info('" + table + "')"));
+      while (TRY(columns.step())) row += (row.empty() ? "quote(" : " || ',' || quote(") + columns.text(0) + ")";
+      auto rows = TRY(txn.query("SELECT " + row + " FROM " + table + " ORDER BY 1"));
+      while (TRY(rows.step())) out += table + ": " + rows.text(0) + "\n";
+    }
+    return {};
+  });
+  check(read.ok(), "the database can be read");
+  return out;
+}
 
 // A request whole, and its answer whole.
 class MemoryExchange : public http::Exchange {

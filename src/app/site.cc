@@ -164,7 +164,9 @@ class RunningSiteImpl : public RunningSite {
     options.queue_limit = static_cast<size_t>(settings_.integer("queue"));
     for (const char* file : {"/admin.json", "/root.key", "/signing.key", "/db/site.db"})
       options.probe.files.push_back(TRY(absolute(state_ + file)));
-    options.refusals = std::make_shared<security::RefusalRecord>(*ledger_, clock_, worker_of_site());
+    options.refusals = std::make_shared<security::RefusalRecord>(
+        *ledger_, clock_, worker_of_site(),
+        [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
     fleet_ = TRY(fleet::Fleet::start(clock_, *models_, options));
     fleet::JobsOptions jobs;
     jobs.scratch = state_ + "/scratch";

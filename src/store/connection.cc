@@ -43,7 +43,11 @@ Error Connection::error(int code, std::string_view doing) {
   const int base = code & 0xff;
   const bool of_disk = base == SQLITE_IOERR || base == SQLITE_FULL || base == SQLITE_CANTOPEN;
   if (of_disk && !disk.message.empty()) message += " (" + disk.message + ")";
-  return fail(code_of(code, of_disk ? disk : Error{}), base == SQLITE_FULL ? kDiskFull : "", std::move(message));
+  Code cause = code_of(code, of_disk ? disk : Error{});
+  const bool full = base == SQLITE_FULL || (of_disk && disk.name == kDiskFull);
+  // No more descriptors or memory: no client is too many for that, and no disk full.
+  if (cause == Code::exhausted && !full) cause = Code::unavailable;
+  return fail(cause, full ? kDiskFull : "", std::move(message));
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(Vfs& vfs, const std::string& path, bool writer) {

@@ -364,6 +364,22 @@ TEST(Faults, APowerCutAtEveryCallKeepsWhatWasAcknowledged) {
   EXPECT_GT(cuts, 200u);
 }
 
+// A disk that is found full only when the data has to be on it is a server in need (503), not a client who asks too
+// much.
+TEST(Faults, AFullDiskAtASyncIsNoThrottling) {
+  for (uint64_t sync = 1; sync <= 3; ++sync) {
+    Fixture f;
+    auto db = f.open();
+    f.fs.fail_sync_at(sync, FakeFs::Fault::enospc);
+    for (int64_t n = 0; n < 5; ++n) {
+      if (auto ok = add(*db, n); !ok.ok()) {
+        EXPECT_TRUE(ok.error().name == kDiskFull || ok.error().code == Code::unavailable) << ok.error().message;
+      }
+    }
+    EXPECT_TRUE(f.fs.fault_fired());
+  }
+}
+
 TEST(Faults, AFullDiskIsSaidAndPassesWithoutARestart) {
   Fixture f;
   auto db = f.open();
@@ -377,6 +393,7 @@ TEST(Faults, AFullDiskIsSaidAndPassesWithoutARestart) {
   }
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().code, Code::exhausted) << full.error().message;
+  EXPECT_EQ(full.error().name, kDiskFull);
   EXPECT_FALSE(db->failed());
   EXPECT_EQ(numbers(*db)->size(), 20u);
   // Deleting works: the WAL's own room is used again.

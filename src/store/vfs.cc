@@ -441,7 +441,7 @@ std::shared_ptr<Vfs::Shared> Vfs::shared(const std::string& path) {
 int Vfs::remember(const Error& error, int code) {
   std::lock_guard hold(mutex_);
   if (!failed_) last_error_ = error;  // after a failed sync that one stays the reason
-  return error.code == Code::exhausted ? SQLITE_FULL : code;
+  return error.name == kDiskFull ? SQLITE_FULL : code;
 }
 
 void Vfs::sync_failed(const Error& error) {

@@ -79,7 +79,8 @@ class Holdfast : public ::testing::Test {
  protected:
   Holdfast() {
     keys = *security::Keys::open(*memory.db, memory.clock, memory.random, crypto::Secret(std::string(32, 'k')));
-    ledger = *security::Ledger::open(*memory.db, memory.clock, memory.key, "0123456789abcdef");
+    ledger = std::make_unique<testing::BreakableLedger>(
+        *security::Ledger::open(*memory.db, memory.clock, memory.key, "0123456789abcdef"));
     models = *fleet::Models::open(memory.fs, memory.random, "/state/models");
     auto made = memory.db->write([&](store::Txn& txn) -> Status {
       TRY(keys->create_account(txn, kAccount, "main"));
@@ -163,7 +164,7 @@ class Holdfast : public ::testing::Test {
   MemorySite memory;
   EchoFleet fleet;
   std::unique_ptr<security::Keys> keys;
-  std::unique_ptr<security::Ledger> ledger;
+  std::unique_ptr<testing::BreakableLedger> ledger;
   std::unique_ptr<fleet::Models> models;
   std::unique_ptr<Site> site;
   std::unique_ptr<Gate> gate;
@@ -433,6 +434,42 @@ TEST_F(Holdfast, AJobThatCannotBeIsRefused) {
   auto reader = create_key(R"("actions":["holdfast:Get*"])");
   EXPECT_EQ(send("POST", "/holdfast/v1/try-job", "", R"({"command":["a"]})", &reader).status, 403);
   EXPECT_EQ(last_entry().at("action"), "holdfast:TryJob");
+}
+
+// If the ledger cannot be written, the act does not happen: nothing in the database changes, and nothing is given out.
+TEST_F(Holdfast, NothingHappensWithoutItsEntry) {
+  ASSERT_TRUE(memory.fs.make_dirs("/import/llama").ok());
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json"})
+    ASSERT_TRUE(memory.fs.write_file_atomic("/import/llama/" + std::string(name), "precious").ok());
+  ASSERT_EQ(send("POST", "/holdfast/v1/models/import", "", R"({"path":"/import/llama","name":"there"})").status, 200);
+  ASSERT_EQ(send("POST", "/holdfast/v1/evidence").status, 200);
+  const Who key = create_key(R"("actions":["holdfast:GetStatus"])");
+  const std::string before = testing::everything(*memory.db);
+  fleet.report.attempts = {{"dns", "a lookup", "EPERM", true}};
+  ledger->broken = true;
+  for (auto [method, path, body] :
+       {std::tuple{"POST", std::string("/holdfast/v1/keys"), R"({"name":"new","actions":["s3:*"]})"},
+        {"DELETE", "/holdfast/v1/keys/" + key.id, ""},
+        {"POST", "/holdfast/v1/accounts", R"({"name":"new"})"},
+        {"POST", "/holdfast/v1/models/import", R"({"path":"/import/llama","name":"new"})"},
+        {"GET", "/holdfast/v1/models/there/files/config.json", ""},
+        {"GET", "/holdfast/v1/ledger/entries", ""},
+        {"POST", "/holdfast/v1/evidence", ""},
+        {"GET", "/holdfast/v1/evidence/head.json", ""},
+        {"POST", "/holdfast/v1/probe", ""},
+        {"POST", "/holdfast/v1/try-job", R"({"command":["true"]})"}}) {
+    auto reply = send(method, path, "", body);
+    EXPECT_GE(reply.status, 500) << method << " " << path << reply.text;
+    EXPECT_NE(reply.text.find("ledger"), std::string::npos) << path << reply.text;
+    EXPECT_EQ(reply.text.find("precious"), std::string::npos) << path;
+    EXPECT_EQ(testing::everything(*memory.db), before) << path;
+  }
+  // A refusal stands, whether or not it can be told.
+  EXPECT_GE(send("GET", "/holdfast/v1/keys", "", "", &key).status, 400);
+  EXPECT_EQ(testing::everything(*memory.db), before);
+  ledger->broken = false;
+  EXPECT_EQ(send("GET", "/holdfast/v1/models/there/files/config.json").status, 200);
+  EXPECT_EQ(send("POST", "/holdfast/v1/keys", "", R"({"name":"new","actions":["s3:*"]})").status, 200);
 }
 
 TEST_F(Holdfast, ModelsAreImportedListedAndTakenOut) {

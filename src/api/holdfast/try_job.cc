@@ -73,8 +73,7 @@ class Place {  // one of kAtOnce, while it lives
 // Counts, and writes down.
 class Counted final : public os::RefusalSink {
  public:
-  Counted(security::Ledger& ledger, os::Clock& clock, security::Entry actor)
-      : record_(ledger, clock, std::move(actor)) {}
+  Counted(Site& site, security::Entry actor) : record_(site.ledger, site.clock, std::move(actor), site.log) {}
   void refused(const os::Refusal& refusal) override {
     ++count_;
     record_.refused(refusal);
@@ -165,7 +164,7 @@ Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   actor.principal = call.who().arn;
   actor.resource = call.arn("holdfast", "job/" + out.job);
   actor.request_id = call.request_id();
-  auto refusals = std::make_shared<Counted>(site.ledger, site.clock, actor);
+  auto refusals = std::make_shared<Counted>(site, actor);
   job.refusals = refusals;
   std::vector<std::unique_ptr<fleet::DoorServer>> open;
   for (const fleet::Door& door : doors)
