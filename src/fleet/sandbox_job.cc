@@ -113,7 +113,8 @@ class Run {
     const int64_t now = clock_.monotonic_us(), ran = now - began_us_;
     end_.timed_out = ran >= job_.seconds * 1'000'000 || (!watching_ && ran >= kStartUs);
     end_.stopped = !end_.timed_out && stopped && stopped();
-    if (!end_.timed_out && !end_.stopped) return false;
+    end_.no_room = !end_.timed_out && !end_.stopped && os::room_left(job_.folder) == 0;
+    if (!end_.timed_out && !end_.stopped && !end_.no_room) return false;
     killed_ = true;
     child_->kill(SIGKILL);  // bubblewrap dies, and with it its namespace of processes
     return true;
@@ -198,6 +199,8 @@ Result<SandboxJobEnd> run_sandbox_job(os::Fs& fs, os::Clock& clock, const Sandbo
   if (bubblewrap.empty())
     return fail(Code::unavailable,
                 "jobs need bubblewrap, and /usr/bin/bwrap is not there: install the package bubblewrap");
+  if (os::room_left(job.folder) == 0)
+    return fail(Code::exhausted, kDiskFull, "the disk of " + job.folder + " is nearly full: no job is started");
   const std::string program = job.program.empty() ? TRY(own_program()) : job.program;
   Run run(clock, job);
   TRY(run.start(bubblewrap, program));

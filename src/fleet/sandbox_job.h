@@ -32,6 +32,7 @@ struct SandboxJob {
 struct SandboxJobEnd {
   int status = 0;          // of exit(), or 128 and the signal's number
   bool timed_out = false;  // killed at its time's end
+  bool no_room = false;    // killed because the disk was nearly full
   bool stopped = false;    // killed because `stopped` said so
   std::string output;      // standard output and error as they came; bytes that are no UTF-8 among them
   bool output_cut = false;

@@ -44,7 +44,9 @@ class SandboxJobTest : public ::testing::Test {
     job_.seconds = 60;
   }
   void TearDown() override {
-    if (!job_.folder.empty()) (void)os::real_fs().remove_tree(job_.folder);
+    if (job_.folder.empty()) return;
+    EXPECT_TRUE(os::remove_job_folder(job_.folder).ok());
+    EXPECT_FALSE(os::real_fs().exists(job_.folder));
   }
   Result<SandboxJobEnd> sh(const std::string& script, const std::function<bool()>& stopped = nullptr) {
     job_.command = {"/bin/sh", "-c", script};
@@ -127,6 +129,27 @@ TEST_F(SandboxJobTest, WhatItLeavesBehindEndsWithIt) {
   ASSERT_TRUE(end.ok()) << end.error().message;
   EXPECT_EQ(end->status, 3);
   EXPECT_FALSE(end->timed_out);
+}
+
+// What a job can leave behind to keep its folder from being removed; TearDown() sees that it is.
+TEST_F(SandboxJobTest, ItsFolderCanBeRemovedWhateverItDidThere) {
+  ASSERT_TRUE(os::real_fs().make_dirs(job_.folder + "-other").ok());
+  ASSERT_TRUE(os::real_fs().write_file_atomic(job_.folder + "-other/kept", "x").ok());
+  auto end = sh("cd model; ln -s " + job_.folder +
+                "-other link; ln -s / root; mkdir closed; touch closed/x; chmod 0 closed; mkfifo pipe;"
+                "i=0; while [ $i -lt 200 ]; do mkdir d && cd -P d || break; i=$((i+1)); done; touch bottom; echo $i");
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_EQ(end->output, "200\n");
+  EXPECT_TRUE(os::remove_job_folder(job_.folder).ok());
+  EXPECT_TRUE(os::real_fs().exists(job_.folder + "-other/kept"));
+  EXPECT_TRUE(os::real_fs().remove_tree(job_.folder + "-other").ok());
+}
+
+TEST_F(SandboxJobTest, IsTheFirstToGoWhereMemoryRunsOut) {
+  auto end =
+      sh("cat /proc/self/oom_score_adj; (echo 0 >/proc/self/oom_score_adj) 2>/dev/null; cat /proc/self/oom_score_adj");
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_EQ(end->output, "1000\n1000\n");
 }
 
 TEST_F(SandboxJobTest, IsStopped) {

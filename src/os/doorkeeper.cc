@@ -290,6 +290,31 @@ std::string leave_network() {
   return dropped.holds ? "" : dropped.detail;
 }
 
+// In a child first: where it fails half way (some systems give a user namespace and then no right in it), this process
+// must not be left in between.
+std::string leave_network_if_it_works() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return reason("pipe");
+  const Fd reading(ends[0]);
+  Fd writing(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) return reason("fork");
+  if (child == 0) {
+    const std::string why = leave_network();
+    (void)!write(writing.get(), why.data(), why.size());
+    _exit(why.empty() ? 0 : 1);
+  }
+  writing = Fd();
+  char text[256];
+  const ssize_t n = read(reading.get(), text, sizeof text);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (n > 0) return std::string(text, static_cast<size_t>(n));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return "a namespace was tried, and ended what tried it";
+  return leave_network();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Doorkeeper>> Doorkeeper::start(bool seal) {
@@ -307,7 +332,7 @@ Result<std::unique_ptr<Doorkeeper>> Doorkeeper::start(bool seal) {
     run_keeper(std::move(theirs));
   }
   out->socket_ = std::move(ours);
-  const std::string why = seal ? leave_network() : "it was asked to keep it";
+  const std::string why = seal ? leave_network_if_it_works() : "it was asked to keep it";
   out->sealed_ = why.empty();
   out->words_ =
       out->sealed_

@@ -1,11 +1,13 @@
 #include "os/job_sandbox.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "os/errors.h"
 #include "os/job_filter.h"
 #include "os/sandbox_layers.h"
 
@@ -93,10 +96,64 @@ SandboxLayer job_landlock() {
               (version >= 4 ? ", and connect to no port" : "")};
 }
 
+// Where memory runs out, it is a job that goes, not the site.
+void go_first() {
+  const Fd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (file) (void)!write(file.get(), "1000", 4);
+}
+
+// All below an open folder: directories are moved up to it and emptied one by one, so that no depth is too deep, and
+// are given back the rights that were taken from them.
+Status empty_folder(int top) {
+  uint64_t moved = 0;
+  for (bool again = true; again;) {
+    again = false;
+    const int copy = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* const list = copy < 0 ? nullptr : fdopendir(copy);
+    if (!list) return errno_error(errno, "read", "a job's folder");
+    for (dirent* entry = nullptr; (entry = readdir(list));) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == ".." || unlinkat(top, entry->d_name, 0) == 0) continue;
+      if (errno != EISDIR || fchmodat(top, entry->d_name, 0700, 0) != 0) continue;  // chmod would follow a link
+      if (unlinkat(top, entry->d_name, AT_REMOVEDIR) == 0) continue;
+      const Fd inner(openat(top, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      DIR* const below = inner ? fdopendir(dup(inner.get())) : nullptr;
+      if (!below) continue;
+      for (dirent* e = nullptr; (e = readdir(below));) {
+        const std::string_view n = e->d_name;
+        if (n == "." || n == ".." || unlinkat(inner.get(), e->d_name, 0) == 0) continue;
+        if (errno != EISDIR || fchmodat(inner.get(), e->d_name, 0700, 0) != 0) continue;
+        again |= renameat(inner.get(), e->d_name, top, (".moved-" + std::to_string(moved++)).c_str()) == 0;
+      }
+      closedir(below);
+      again |= unlinkat(top, entry->d_name, AT_REMOVEDIR) == 0;
+    }
+    closedir(list);
+  }
+  return {};
+}
+
 }  // namespace
+
+Status remove_job_folder(const std::string& path) {
+  const Fd top(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!top) return errno == ENOENT ? Status() : Status(errno_error(errno, "open", path));
+  TRY(empty_folder(top.get()));
+  if (rmdir(path.c_str()) != 0) return errno_error(errno, "remove", path);
+  return {};
+}
+
+uint64_t room_left(const std::string& path) {
+  struct statvfs at {};
+  if (statvfs(path.c_str(), &at) != 0) return 0;
+  const uint64_t kept = std::min(uint64_t{512} << 20, uint64_t{at.f_blocks} * at.f_frsize / 20);
+  const uint64_t free = uint64_t{at.f_bavail} * at.f_frsize;
+  return free > kept ? free - kept : 0;
+}
 
 Result<Sandbox> enter_job_sandbox(const JobLimits& limits, const std::vector<int>& keep) {
   if (unshare(CLONE_THREAD) != 0) return fail(Code::invalid, "sandbox: has to be entered before threads are started");
+  go_first();
   Sandbox out;
   out.layers.push_back(close_descriptors(keep));
   for (SandboxLayer layer : {network_namespace(), pid_namespace(), own_root(), job_limits(limits)})

@@ -26,6 +26,15 @@ inline constexpr const char* kJobWrites[] = {"/opt/ml", "/tmp", "/dev"};
 // before the program starts. invalid: other threads run. unavailable: a layer that a job is never started without
 // (namespaces, seccomp with its listener, no new privileges) does not hold; says which and why. Where Landlock is not
 // there, the report says so.
+// In the container. Processes of a job are the first that the kernel ends where memory runs out.
 Result<Sandbox> enter_job_sandbox(const JobLimits& limits, const std::vector<int>& keep);
+
+// Removes a folder that a job has written, whatever its depth and whatever rights it took away; follows no link.
+// Nothing of the job may run any more.
+Status remove_job_folder(const std::string& path);
+
+// Bytes that a job may still write on the disk of `path`: what is free, less what is kept for the site (512 MiB, or a
+// twentieth of a small disk).
+uint64_t room_left(const std::string& path);
 
 }  // namespace hf::os

@@ -46,7 +46,7 @@ struct TryJobResponse {
   bool output_cut = false;
   std::vector<JobFile> files;
   static void fields(wire::Fields<TryJobResponse>& f) {
-    f("ended", &TryJobResponse::ended);  // "exited" | "timed_out" | "stopped": its client went away
+    f("ended", &TryJobResponse::ended);  // "exited" | "timed_out" | "stopped": its client went away | "no_room": disk
     f("files", &TryJobResponse::files);  // below model/ and output/
     f("isolation", &TryJobResponse::isolation);
     f("job", &TryJobResponse::job);
@@ -118,9 +118,8 @@ Status list_files(os::Fs& fs, const std::string& folder, const std::string& name
 }
 
 struct Folder {  // of one job; goes with it
-  os::Fs& fs;
   std::string path;
-  ~Folder() { (void)fs.remove_tree(path); }
+  ~Folder() { (void)os::remove_job_folder(path); }
 };
 
 // The doors that it asks for, each of its account's, and each allowed to who asks.
@@ -149,7 +148,7 @@ Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   if (!in.doors.empty()) detail["doors"] = json::value_from(in.doors);
   if (!in.files.empty()) detail["files_sha256"] = crypto::sha256_hex(json::serialize(json::value_from(in.files)));
   TRY(call.record(security::canonical_json(detail)));  // before anything runs
-  const Folder folder{*site.fs, site.state + "/scratch/try-" + out.job};
+  const Folder folder{site.state + "/scratch/try-" + out.job};
   TRY(fleet::prepare_job_folder(*site.fs, folder.path));
   for (const auto& [name, text] : in.files) TRY(site.fs->write_file_atomic(folder.path + "/code/" + name, text, 0700));
   fleet::SandboxJob job;
@@ -176,7 +175,7 @@ Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   out.status = end.status;
   out.microseconds = end.microseconds;
   out.refused = refusals->count();
-  out.ended = end.timed_out ? "timed_out" : end.stopped ? "stopped" : "exited";
+  out.ended = end.no_room ? "no_room" : end.timed_out ? "timed_out" : end.stopped ? "stopped" : "exited";
   out.output = printable(std::move(end.output));
   out.output_cut = end.output_cut;
   out.isolation = std::move(end.isolation);
