@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "os/errors.h"
 #include "os/job_filter.h"
+#include "os/sandbox_filter.h"
 #include "os/sandbox_layers.h"
 
 namespace hf::os {
@@ -62,8 +63,9 @@ SandboxLayer job_limits(const JobLimits& limits) {
   };
   bool ok = set(RLIMIT_CORE, 0) && set(RLIMIT_NOFILE, limits.descriptors) && set(RLIMIT_FSIZE, limits.file_bytes) &&
             set(RLIMIT_NPROC, limits.processes) && set(RLIMIT_MSGQUEUE, 0);
-  if (limits.memory_bytes > 0) ok &= set(RLIMIT_DATA, limits.memory_bytes);
-  const std::string memory = limits.memory_bytes > 0 ? ", " + human_bytes(limits.memory_bytes) + " of data each" : "";
+  const bool bounded = limits.memory_bytes > 0 && !kSanitized;
+  if (bounded) ok &= set(RLIMIT_DATA, limits.memory_bytes);
+  const std::string memory = bounded ? ", " + human_bytes(limits.memory_bytes) + " of data each" : "";
   return {
       "limits", ok,
       ok ? "no core dumps, at most " + std::to_string(limits.processes) + " processes" + memory : reason("setrlimit")};
