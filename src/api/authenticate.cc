@@ -67,6 +67,7 @@ Result<Caller> by_sigv4(Site& site, const std::shared_ptr<http::Exchange>& excha
       break;
   }
   check(payload != nullptr, "a payload mode is not handled");
+  if (found->of_user) site.keys.used(claim.access_key_id, claim.service);
   return Caller{std::move(found->identity), std::move(payload)};
 }
 

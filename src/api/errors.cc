@@ -138,6 +138,8 @@ constexpr NameStatus kStatuses[] = {
     {"DeleteConflict", 409},
     {"LimitExceeded", 409},
     {"MalformedPolicyDocument", 400},
+    {"InvalidInput", 400},
+    {"NotSupportedService", 404},
     {"Throttling", 400},
     {"RequestEntityTooLarge", 413},
     // s3

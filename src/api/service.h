@@ -118,6 +118,7 @@ bool is_rest(Protocol protocol);  // routed by method and path
 // All services, in the order in which routes are tried. One visible list (api/services.cc).
 std::vector<Service> all_services();
 Service s3();
+Service iam();
 Service sts();
 Service sagemaker();
 Service sagemaker_runtime();

@@ -106,6 +106,15 @@ class MemoryKeys : public security::Keys {
     return fail(Code::internal, "not in this fake");
   }
   Status remove(store::Txn&, const std::string&, const std::string&) override { return {}; }
+  Status set_active(store::Txn&, const std::string&, const std::string&, bool) override { return {}; }
+  Result<crypto::Secret> reset(store::Txn&, const std::string&, const std::string&) override {
+    return fail(Code::internal, "not in this fake");
+  }
+  Result<std::optional<security::KeyInfo>> find(store::Txn&, const std::string&) override {
+    return std::optional<security::KeyInfo>();
+  }
+  void used(const std::string&, const std::string&) override {}
+  Result<LastUse> last_use(const std::string&) override { return LastUse{}; }
   Result<std::vector<security::KeyInfo>> list(const std::string&) override { return std::vector<security::KeyInfo>(); }
   Result<std::optional<Found>> by_access_key(const std::string& id) override {
     auto it = access.find(id);
@@ -227,6 +236,7 @@ class MemorySite {
   std::unique_ptr<store::Db> db = open_db();
   MemoryLedger ledger{journal, *db};
   MemoryKeys keys;
+  std::unique_ptr<security::Keys> real_keys;  // in place of `keys`, where a test sets it before site()
   crypto::SigningKey key = std::move(crypto::SigningKey::generate()).value();
   std::vector<std::string> log;
   alignas(64) char nothing[64] = {};
@@ -244,7 +254,7 @@ class MemorySite {
                            .random = random,
                            .db = *db,
                            .objects = *objects,
-                           .keys = keys,
+                           .keys = real_keys ? *real_keys : static_cast<security::Keys&>(keys),
                            .ledger = ledger,
                            .signing_key = key,
                            .fleet = *fleet,

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "security/iam.h"
 #include "security/policy_context.h"
 
 namespace hf::security {
@@ -20,16 +21,11 @@ constexpr const char* kSchema[] = {
     "kind TEXT NOT NULL, administrator INTEGER NOT NULL, active INTEGER NOT NULL, created INTEGER NOT NULL, "
     "expires INTEGER NOT NULL, policy TEXT NOT NULL, sealed BLOB, token_hash BLOB UNIQUE) WITHOUT ROWID",
 };
-constexpr const char* kColumns = "id, account, name, kind, administrator, active, created, expires, policy";
-
-constexpr char kBase32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-// One character for each byte, of 32: no bias.
-std::string base32_of(std::string_view bytes) {
-  std::string out;
-  for (char b : bytes) out += kBase32[static_cast<unsigned char>(b) & 31];
-  return out;
-}
+constexpr const char* kColumns =
+    "k.id, k.account, k.name, k.kind, k.administrator, k.active, k.created, k.expires, k.policy, "
+    "COALESCE(i.user_id, ''), COALESCE(i.service, '')";
+constexpr const char* kTables = " FROM security_keys k LEFT JOIN iam_keys i ON i.id = k.id ";
+constexpr Micros kWriteUseEvery = 3'600'000'000;
 
 bool valid_account(const std::string& id) {
   return id.size() == 12 && std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -58,6 +54,8 @@ KeyInfo info_of(const store::Statement& q) {
   info.created = q.integer(6);
   info.expires = q.integer(7);
   info.policy = q.text(8);
+  info.user_id = q.text(9);
+  info.service = q.text(10);
   return info;
 }
 
@@ -70,12 +68,17 @@ class KeysImpl final : public Keys {
     if (root_.reveal().size() != 32) return fail(Code::corrupt, "the root key: expected 32 bytes");
     return db_.write([](store::Txn& txn) -> Status {
       for (const char* sql : kSchema) TRY(txn.run(sql));
-      return {};
+      return iam::make_tables(txn);
     });
   }
 
   Result<std::pair<KeyInfo, crypto::Secret>> create(store::Txn& txn, KeyInfo spec) override;
   Status remove(store::Txn& txn, const std::string& account, const std::string& id) override;
+  Status set_active(store::Txn& txn, const std::string& account, const std::string& id, bool active) override;
+  Result<crypto::Secret> reset(store::Txn& txn, const std::string& account, const std::string& id) override;
+  Result<std::optional<KeyInfo>> find(store::Txn& txn, const std::string& id) override;
+  void used(const std::string& access_key_id, const std::string& service) override;
+  Result<LastUse> last_use(const std::string& access_key_id) override;
   Result<std::vector<KeyInfo>> list(const std::string& account) override;
   Result<std::optional<Found>> by_access_key(const std::string& id) override;
   Result<std::optional<Identity>> by_bearer(std::string_view token) override;
@@ -86,10 +89,17 @@ class KeysImpl final : public Keys {
   struct Known {
     Found found;
     KeyInfo info;
+    int64_t generation = -1;  // of an IAM user's key: what was read is true while the account's is this
   };
   Result<std::optional<Known>> known(const std::string& cache_key, const char* column, std::string_view value);
   Result<std::optional<Known>> load(const char* column, std::string_view value);
-  Result<Known> open_row(const KeyInfo& info, const std::string& sealed);
+  Result<std::optional<Known>> open_row(store::Txn& txn, const KeyInfo& info, const std::string& sealed);
+  Status forget(store::Txn& txn, const KeyInfo& info, const std::string& token_hash);
+  Status check_name(store::Txn& txn, const KeyInfo& spec);
+  crypto::Secret new_secret(bool access) {
+    // 30 random bytes are 40 characters of base64; API keys have 32 bytes behind their prefix.
+    return crypto::Secret(access ? base64(random_.bytes(30)) : "hf-" + base64url(random_.bytes(32)));
+  }
 
   store::Db& db_;
   os::Clock& clock_;
@@ -100,6 +110,8 @@ class KeysImpl final : public Keys {
   // Keys that somebody removed: read from the Db each time, since the removal may not be committed when it is cached
   // again. Over its bound nothing is cached any more.
   std::set<std::string> removed_;
+  std::map<std::string, LastUse> used_;       // by access key id
+  std::map<std::string, Micros> used_since_;  // when each was written down
 };
 
 Status check_spec(const KeyInfo& spec, Micros now) {
@@ -122,12 +134,12 @@ Result<std::pair<KeyInfo, crypto::Secret>> KeysImpl::create(store::Txn& txn, Key
     q.bind(std::string_view(spec.account));
     if (!TRY(q.step())) return fail(Code::not_found, "there is no account " + spec.account);
   }
+  TRY(check_name(txn, spec));
   spec.created = clock_.now();
   spec.active = true;
   bool access = spec.kind == "access";
-  spec.id = (access ? "AKIA" : "HFAK") + base32_of(random_.bytes(16));
-  // 30 random bytes are 40 characters of base64; API keys have 32 bytes behind their prefix.
-  crypto::Secret secret(access ? base64(random_.bytes(30)) : "hf-" + base64url(random_.bytes(32)));
+  spec.id = iam::identifier(access ? "AKIA" : spec.user_id.empty() ? "HFAK" : "ACCA", random_.bytes(16));
+  crypto::Secret secret = new_secret(access);
   auto q = TRY(
       txn.query("INSERT INTO security_keys (id, account, name, kind, administrator, active, created, expires, policy, "
                 "sealed, token_hash) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)"));
@@ -141,22 +153,64 @@ Result<std::pair<KeyInfo, crypto::Secret>> KeysImpl::create(store::Txn& txn, Key
     q.null().blob(crypto::sha256(secret.reveal()));
   }
   TRY(q.run());
+  if (!spec.user_id.empty()) {
+    TRY(iam::put_key(txn, {spec.id, spec.user_id, spec.service, 0, ""}));
+    TRY(iam::changed(txn, spec.account));
+  }
   return std::pair{spec, secret};
 }
 
-Status KeysImpl::remove(store::Txn& txn, const std::string& account, const std::string& id) {
-  std::string hash;
-  {
-    auto q = TRY(txn.query("SELECT token_hash FROM security_keys WHERE id = ? AND account = ?"));
-    q.bind(std::string_view(id)).bind(std::string_view(account));
-    if (!TRY(q.step())) return fail(Code::not_found, "there is no key " + id.substr(0, 128) + " in account " + account);
-    if (!q.is_null(0)) hash = q.text(0);
+// A user's keys bear its name; the site's own keys have names that no user has.
+Status KeysImpl::check_name(store::Txn& txn, const KeyInfo& spec) {
+  if (!spec.user_id.empty()) {
+    if (spec.administrator || !spec.policy.empty())
+      return fail(Code::invalid, "a user's key: expected no policy of its own");
+    return {};
   }
-  auto q = TRY(txn.query("DELETE FROM security_keys WHERE id = ? AND account = ?"));
-  q.bind(std::string_view(id)).bind(std::string_view(account));
+  auto user = iam::get(txn, iam::Kind::user, spec.account, spec.name);
+  if (user.ok())
+    return fail(Code::conflict, "AlreadyExistsException",
+                "there is an IAM user with the name " + spec.name + "; make an access key of it, or pick another name");
+  return user.error().code == Code::not_found ? Status() : Status(user.error());
+}
+
+Result<std::optional<KeyInfo>> KeysImpl::find(store::Txn& txn, const std::string& id) {
+  auto q = TRY(txn.query(std::string("SELECT ") + kColumns + kTables + "WHERE k.id = ?"));
+  q.bind(std::string_view(id));
+  std::optional<KeyInfo> out;
+  if (TRY(q.step())) out = info_of(q);
+  return out;
+}
+
+Status KeysImpl::set_active(store::Txn& txn, const std::string& account, const std::string& id, bool active) {
+  auto info = TRY(find(txn, id));
+  if (!info || info->account != account || info->user_id.empty())
+    return fail(Code::not_found, "there is no key " + id.substr(0, 128) + " of a user in account " + account);
+  auto q = TRY(txn.query("UPDATE security_keys SET active = ? WHERE id = ?"));
+  q.bind(int64_t{active}).bind(std::string_view(id));
   TRY(q.run());
+  return iam::changed(txn, account);
+}
+
+Result<crypto::Secret> KeysImpl::reset(store::Txn& txn, const std::string& account, const std::string& id) {
+  auto info = TRY(find(txn, id));
+  if (!info || info->account != account || info->user_id.empty())
+    return fail(Code::not_found, "there is no key " + id.substr(0, 128) + " of a user in account " + account);
+  if (info->kind != "api") return fail(Code::conflict, "only an API key can be reset");
+  crypto::Secret secret = new_secret(false);
+  auto q = TRY(txn.query("UPDATE security_keys SET token_hash = ? WHERE id = ?"));
+  q.blob(crypto::sha256(secret.reveal())).bind(std::string_view(id));
+  TRY(q.run());
+  TRY(iam::changed(txn, account));
+  return secret;
+}
+
+// What is cached of the key is void, whether the transaction commits or not. Of users' keys the generation says it.
+Status KeysImpl::forget(store::Txn& txn, const KeyInfo& info, const std::string& token_hash) {
+  TRY(iam::changed(txn, info.account));
+  if (!info.user_id.empty()) return {};
   std::lock_guard lock(mutex_);
-  const std::string& cache_key = hash.empty() ? id : hash;
+  const std::string& cache_key = token_hash.empty() ? info.id : token_hash;
   cache_.erase(cache_key);
   if (removed_.size() >= kMaxRemoved)
     cache_.clear();
@@ -165,12 +219,62 @@ Status KeysImpl::remove(store::Txn& txn, const std::string& account, const std::
   return {};
 }
 
+void KeysImpl::used(const std::string& id, const std::string& service) {
+  const Micros now = clock_.now();
+  {
+    std::lock_guard lock(mutex_);
+    if (used_.size() >= kMaxCached && !used_.count(id)) used_.clear();
+    used_[id] = {now, service};
+    if (used_since_.size() >= kMaxCached && !used_since_.count(id)) used_since_.clear();
+    Micros& since = used_since_[id];
+    if (since != 0 && now - since < kWriteUseEvery) return;
+    since = now;
+  }
+  (void)db_.write([&](store::Txn& txn) -> Status {
+    auto q = TRY(txn.query("UPDATE iam_keys SET used = ?, used_for = ? WHERE id = ?"));
+    q.bind(now).bind(std::string_view(service)).bind(std::string_view(id));
+    return q.run();
+  });
+}
+
+Result<Keys::LastUse> KeysImpl::last_use(const std::string& id) {
+  {
+    std::lock_guard lock(mutex_);
+    if (auto it = used_.find(id); it != used_.end()) return it->second;
+  }
+  LastUse out;
+  TRY(db_.read([&](store::Txn& txn) -> Status {
+    auto key = TRY(iam::key_by_id(txn, id));
+    if (key) out = {key->used, key->used_for};
+    return {};
+  }));
+  return out;
+}
+
+Status KeysImpl::remove(store::Txn& txn, const std::string& account, const std::string& id) {
+  const auto info = TRY(find(txn, id));
+  if (!info || info->account != account)
+    return fail(Code::not_found, "there is no key " + id.substr(0, 128) + " in account " + account);
+  std::string hash;
+  {
+    auto q = TRY(txn.query("SELECT token_hash FROM security_keys WHERE id = ?"));
+    q.bind(std::string_view(id));
+    if (TRY(q.step()) && !q.is_null(0)) hash = q.text(0);
+  }
+  for (const char* sql : {"DELETE FROM security_keys WHERE id = ?", "DELETE FROM iam_keys WHERE id = ?"}) {
+    auto q = TRY(txn.query(sql));
+    q.bind(std::string_view(id));
+    TRY(q.run());
+  }
+  return forget(txn, *info, hash);
+}
+
 Result<std::vector<KeyInfo>> KeysImpl::list(const std::string& account) {
   std::vector<KeyInfo> out;
   TRY(db_.read([&](store::Txn& txn) -> Status {
     out.clear();
-    auto q = TRY(
-        txn.query(std::string("SELECT ") + kColumns + " FROM security_keys WHERE account = ? OR ? = '' ORDER BY id"));
+    auto q =
+        TRY(txn.query(std::string("SELECT ") + kColumns + kTables + "WHERE k.account = ? OR ? = '' ORDER BY k.id"));
     q.bind(std::string_view(account)).bind(std::string_view(account));
     while (TRY(q.step())) out.push_back(info_of(q));
     return {};
@@ -178,15 +282,41 @@ Result<std::vector<KeyInfo>> KeysImpl::list(const std::string& account) {
   return out;
 }
 
-Result<KeysImpl::Known> KeysImpl::open_row(const KeyInfo& info, const std::string& sealed) {
+// The site's own keys: an identity by the key's name and policy.
+Result<Identity> own_identity(const KeyInfo& info) {
+  Identity who;
+  who.account = info.account;
+  who.arn = "arn:aws:iam::" + info.account + ":user/" + info.name;
+  who.user_id = iam::identifier("AIDA", crypto::sha256(info.account + "/" + info.name).substr(0, 17));
+  who.administrator = info.administrator;
+  if (!info.policy.empty()) who.policies.push_back(TRY(parse_policy(info.policy, info.id)));
+  return who;
+}
+
+// A service-specific credential opens its service and no other.
+Result<Policy> only_service(const std::string& service) {
+  const std::string prefix = service.substr(0, service.find('.'));
+  return parse_policy(
+      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":")" + prefix + R"(:*","Resource":"*"}]})",
+      "credential-of/" + service);
+}
+
+// Nothing: its user is gone.
+Result<std::optional<KeysImpl::Known>> KeysImpl::open_row(store::Txn& txn, const KeyInfo& info,
+                                                          const std::string& sealed) {
   Known k;
   k.info = info;
-  k.found.identity.account = info.account;
-  k.found.identity.arn = "arn:aws:iam::" + info.account + ":user/" + info.name;
-  k.found.identity.user_id = "AIDA" + base32_of(crypto::sha256(info.account + "/" + info.name).substr(0, 17));
+  if (info.user_id.empty()) {
+    k.found.identity = TRY(own_identity(info));
+  } else {
+    k.generation = TRY(iam::generation(txn, info.account));
+    auto user = TRY(iam::by_id(txn, info.user_id));
+    if (!user) return std::optional<Known>();
+    k.found.identity = TRY(iam::identity_of(txn, *user));
+    if (!info.service.empty()) k.found.identity.session = std::vector<Policy>{TRY(only_service(info.service))};
+  }
   k.found.identity.access_key_id = info.id;
-  k.found.identity.administrator = info.administrator;
-  if (!info.policy.empty()) k.found.identity.policies.push_back(TRY(parse_policy(info.policy, info.id)));
+  k.found.of_user = !info.user_id.empty();
   if (info.kind == "access") {
     if (sealed.size() < 12) return fail(Code::corrupt, "key " + info.id + ": its sealed secret is cut off");
     auto secret = crypto::aead_open(root_.reveal(), sealed.substr(0, 12), sealed.substr(12), seal_context(info));
@@ -194,20 +324,27 @@ Result<KeysImpl::Known> KeysImpl::open_row(const KeyInfo& info, const std::strin
       return fail(Code::corrupt, "key " + info.id + ": its secret does not open under the site's root key");
     k.found.secret = crypto::Secret(std::move(secret).value());
   }
-  return k;
+  return std::optional<Known>(std::move(k));
 }
 
 Result<std::optional<KeysImpl::Known>> KeysImpl::load(const char* column, std::string_view value) {
   std::optional<Known> out;
   TRY(db_.read([&](store::Txn& txn) -> Status {
     out.reset();
-    auto q = TRY(txn.query(std::string("SELECT ") + kColumns + ", sealed FROM security_keys WHERE " + column + " = ?"));
-    if (std::string_view(column) == "id")
-      q.bind(value);
-    else
-      q.blob(value);
-    if (!TRY(q.step())) return {};
-    out = TRY(open_row(info_of(q), q.is_null(9) ? std::string() : q.text(9)));
+    KeyInfo info;
+    std::string sealed;
+    {
+      auto q =
+          TRY(txn.query(std::string("SELECT ") + kColumns + ", k.sealed" + kTables + "WHERE k." + column + " = ?"));
+      if (std::string_view(column) == "id")
+        q.bind(value);
+      else
+        q.blob(value);
+      if (!TRY(q.step())) return {};
+      info = info_of(q);
+      if (!q.is_null(11)) sealed = q.text(11);
+    }
+    out = TRY(open_row(txn, info, sealed));
     return {};
   }));
   return out;
@@ -222,6 +359,14 @@ Result<std::optional<KeysImpl::Known>> KeysImpl::known(const std::string& cache_
     cacheable = !removed_.count(cache_key) && removed_.size() < kMaxRemoved;
     auto found = cacheable ? cache_.find(cache_key) : cache_.end();
     if (found != cache_.end()) k = found->second;
+  }
+  if (k && k->generation >= 0) {  // of an IAM user: what was cached may have changed
+    int64_t now = -1;
+    TRY(db_.read([&](store::Txn& txn) -> Status {
+      now = TRY(iam::generation(txn, k->info.account));
+      return {};
+    }));
+    if (now != k->generation) k.reset();
   }
   if (!k) {
     k = TRY(load(column, value));

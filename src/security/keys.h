@@ -22,6 +22,10 @@ struct KeyInfo {
   bool active = true;
   Micros created = 0, expires = 0;  // 0: never
   std::string policy;               // JSON document
+  // The IAM user whose key it is (security/iam.h): what the user may, the key may, and `policy` is empty. "": the key
+  // is the site's own.
+  std::string user_id = {};
+  std::string service = {};  // of a service-specific credential (kind "api"): "bedrock.amazonaws.com"
 };
 
 // Thread-safe. Names of users: 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; accounts: 12 digits.
@@ -33,14 +37,29 @@ class Keys {
   virtual ~Keys() = default;
   // In the caller's transaction. The secret is given once. Access key: (AKIA id, 40-character secret); API key: the
   // whole Bearer token "hf-..." as secret.
-  // spec: account, name, kind, administrator, expires, policy; the rest is filled in. not_found: no such account.
+  // spec: account, name, kind, administrator, expires, policy, user_id, service; the rest is filled in. not_found: no
+  // such account. conflict: the name is an IAM user's, and the key is not.
   virtual Result<std::pair<KeyInfo, crypto::Secret>> create(store::Txn&, KeyInfo spec) = 0;
   virtual Status remove(store::Txn&, const std::string& account, const std::string& id) = 0;
+  // Of users' keys. not_found: no such one in the account.
+  virtual Status set_active(store::Txn&, const std::string& account, const std::string& id, bool active) = 0;
+  // conflict: what hangs on the key does not let it: API keys only. The new token; the old one is void.
+  virtual Result<crypto::Secret> reset(store::Txn&, const std::string& account, const std::string& id) = 0;
+  virtual Result<std::optional<KeyInfo>> find(store::Txn&, const std::string& id) = 0;
+  // Said of an IAM user's key that has just proved itself. Written down when an hour has gone by since the last time
+  // was: a time is told from memory until a restart. A failure to write is no failure of the request.
+  virtual void used(const std::string& access_key_id, const std::string& service) = 0;
+  struct LastUse {
+    Micros time = 0;  // 0: never
+    std::string service;
+  };
+  virtual Result<LastUse> last_use(const std::string& access_key_id) = 0;
   // By id; account "": of all accounts.
   virtual Result<std::vector<KeyInfo>> list(const std::string& account) = 0;
   struct Found {
     Identity identity;
     crypto::Secret secret;  // access keys only
+    bool of_user = false;   // of an IAM user: used() is told of it
   };
   // nothing: unknown, inactive or expired. Cached; a removal is seen at once.
   virtual Result<std::optional<Found>> by_access_key(const std::string& access_key_id) = 0;

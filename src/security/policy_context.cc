@@ -17,16 +17,20 @@ std::string address_of(std::string_view peer) {
   return std::string(peer.substr(0, peer.rfind(':')));
 }
 
-Status check_key(std::string_view key, const std::string& where) {
-  if (std::find(std::begin(kKeys), std::end(kKeys), lower(key)) != std::end(kKeys)) return {};
+Status check_key(std::string_view key, const std::string& where, bool trust) {
+  const std::string k = lower(key);
+  if (std::find(std::begin(kKeys), std::end(kKeys), k) != std::end(kKeys)) return {};
+  const bool of_token =
+      !k.starts_with("aws:") && !k.starts_with("sts:") && (k.ends_with(":aud") || k.ends_with(":sub"));
+  if (trust && (k == "sts:externalid" || k == "sts:rolesessionname" || of_token)) return {};
   std::string known;
-  for (auto k : kKeys) known.append(known.empty() ? "" : ", ").append(k);
+  for (auto one : kKeys) known.append(known.empty() ? "" : ", ").append(one);
   return fail(Code::invalid, "MalformedPolicyDocument",
               where + ": the key '" + std::string(key) + "' is never told here; expected one of " + known);
 }
 
 // ${key} and ${key, 'default'}; ${*}, ${?} and ${$} are no keys.
-Status check_variables_in(std::string_view text, const std::string& where) {
+Status check_variables_in(std::string_view text, const std::string& where, bool trust) {
   for (size_t at = text.find("${"); at != text.npos; at = text.find("${", at + 2)) {
     const size_t end = text.find('}', at);
     if (end == text.npos) return {};
@@ -34,7 +38,22 @@ Status check_variables_in(std::string_view text, const std::string& where) {
     if (key == "*" || key == "?" || key == "$") continue;
     key = key.substr(0, key.find(','));
     while (key.ends_with(' ')) key.remove_suffix(1);
-    TRY(check_key(key, where));
+    TRY(check_key(key, where, trust));
+  }
+  return {};
+}
+
+Status check_keys(const Policy& policy, bool trust) {
+  for (size_t i = 0; i < policy.statements.size(); ++i) {
+    const Statement& s = policy.statements[i];
+    const std::string where = "Statement[" + std::to_string(i) + "]";
+    for (const auto& c : s.conditions) {
+      TRY(check_key(c.key, where + ".Condition", trust));
+      for (const auto& value : c.values)
+        if (s.variables) TRY(check_variables_in(value, where + ".Condition", trust));
+    }
+    for (const auto& r : s.resources)
+      if (s.variables) TRY(check_variables_in(r, where + ".Resource", trust));
   }
   return {};
 }
@@ -62,19 +81,7 @@ Context request_context(const RequestFacts& request, const Identity& who) {
   return out;
 }
 
-Status check_known_keys(const Policy& policy) {
-  for (size_t i = 0; i < policy.statements.size(); ++i) {
-    const Statement& s = policy.statements[i];
-    const std::string where = "Statement[" + std::to_string(i) + "]";
-    for (const auto& c : s.conditions) {
-      TRY(check_key(c.key, where + ".Condition"));
-      for (const auto& value : c.values)
-        if (s.variables) TRY(check_variables_in(value, where + ".Condition"));
-    }
-    for (const auto& r : s.resources)
-      if (s.variables) TRY(check_variables_in(r, where + ".Resource"));
-  }
-  return {};
-}
+Status check_known_keys(const Policy& policy) { return check_keys(policy, false); }
+Status check_trust_keys(const Policy& policy) { return check_keys(policy, true); }
 
 }  // namespace hf::security

@@ -21,5 +21,8 @@ Context request_context(const RequestFacts& request, const Identity& who);
 
 // MalformedPolicyDocument: a condition or a variable with a key that request_context() never fills.
 Status check_known_keys(const Policy& policy);
+// The same of a role's trust policy, which is also told sts:ExternalId, sts:RoleSessionName and, of a web identity,
+// ISSUER:aud and ISSUER:sub.
+Status check_trust_keys(const Policy& policy);
 
 }  // namespace hf::security

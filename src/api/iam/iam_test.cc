@@ -1,0 +1,208 @@
+#include "api/iam/testing.h"
+
+namespace hf::api {
+namespace {
+
+using testing::IamSite;
+
+std::string arn(const std::string& what) { return std::string("arn:aws:iam::") + testing::kAccount + ":" + what; }
+
+TEST(Iam, AUserHasPathTagsAndAnArnAndIsTakenOnce) {
+  IamSite s;
+  auto made =
+      s.iam("CreateUser",
+            {{"UserName", "ada"}, {"Path", "/eng/"}, {"Tags.member.1.Key", "team"}, {"Tags.member.1.Value", "models"}});
+  EXPECT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(made.element("Arn"), arn("user/eng/ada"));
+  EXPECT_EQ(made.element("UserId").substr(0, 4), "AIDA");
+  EXPECT_NE(made.body.find("<Value>models</Value>"), std::string::npos);
+  EXPECT_EQ(s.ledger.all.back().action, "iam:CreateUser");
+  EXPECT_EQ(s.ledger.all.back().resource, arn("user/eng/ada"));
+  s.refused("CreateUser", {{"UserName", "ADA"}}, 409, "EntityAlreadyExists");
+  s.refused("CreateUser", {{"UserName", "administrator"}}, 409, "EntityAlreadyExists");
+  s.refused("GetUser", {{"UserName", "ADA"}}, 404, "NoSuchEntity");
+  s.refused("CreateUser", {{"UserName", "a b"}}, 400, "ValidationError");
+  s.refused("CreateUser", {{"UserName", "bob"}, {"Colour", "red"}}, 400, "ValidationError");
+  EXPECT_EQ(s.iam("GetUser", {{"UserName", "ada"}}).element("Path"), "/eng/");
+  EXPECT_EQ(s.iam("GetUser").element("UserName"), "administrator");
+  s.ok("TagUser", {{"UserName", "ada"}, {"Tags.member.1.Key", "team"}, {"Tags.member.1.Value", "serving"}});
+  EXPECT_EQ(s.iam("ListUserTags", {{"UserName", "ada"}}).element("Value"), "serving");
+  s.ok("UntagUser", {{"UserName", "ada"}, {"TagKeys.member.1", "team"}});
+  EXPECT_EQ(s.iam("ListUserTags", {{"UserName", "ada"}}).count("<Key>"), 0u);
+}
+
+TEST(Iam, ListsComeInPages) {
+  IamSite s;
+  for (int i = 0; i < 5; ++i)
+    s.ok("CreateUser", {{"UserName", "u" + std::to_string(i)}, {"Path", i < 3 ? "/a/" : "/b/"}});
+  EXPECT_EQ(s.iam("ListUsers", {{"PathPrefix", "/a/"}}).count("<UserName>"), 3u);
+  IamSite::Form form{{"MaxItems", "2"}};
+  std::string seen;
+  for (int page = 0; page < 3; ++page) {
+    auto a = s.iam("ListUsers", form);
+    ASSERT_EQ(a.status, 200) << a.body;
+    EXPECT_EQ(a.element("IsTruncated"), page < 2 ? "true" : "false");
+    EXPECT_EQ(a.count("<UserName>"), page < 2 ? 2u : 1u);
+    for (int i = 0; i < 5; ++i)
+      if (a.count("<UserName>u" + std::to_string(i) + "<")) seen += std::to_string(i);
+    form = {{"MaxItems", "2"}, {"Marker", a.element("Marker")}};
+  }
+  EXPECT_EQ(seen, "01234");
+  s.refused("ListUsers", {{"Marker", "not-ours"}}, 400, "InvalidInput");
+  s.refused("ListUsers", {{"MaxItems", "0"}}, 400, "ValidationError");
+}
+
+TEST(Iam, AnAccessKeyMayWhatItsUserMayAndEndsWithIt) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  auto key = s.key_of("ada");
+  EXPECT_FALSE(s.may(key));  // no policy at all
+  s.ok("PutUserPolicy",
+       {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("iam:ListUsers")}});
+  EXPECT_TRUE(s.may(key));
+  EXPECT_FALSE(s.may(key, "ListRoles"));
+  EXPECT_EQ(s.ledger.all.back().principal, arn("user/ada"));
+  s.ok("DeleteUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}});
+  EXPECT_FALSE(s.may(key));
+  auto use = s.iam("GetAccessKeyLastUsed", {{"AccessKeyId", key.id}});
+  EXPECT_EQ(use.element("ServiceName"), "iam");
+  EXPECT_EQ(use.element("UserName"), "ada");
+  EXPECT_NE(use.element("LastUsedDate"), "");
+  auto second = s.key_of("ada");
+  EXPECT_EQ(s.iam("GetAccessKeyLastUsed", {{"AccessKeyId", second.id}}).element("ServiceName"), "N/A");
+  s.refused("CreateAccessKey", {{"UserName", "ada"}}, 409, "LimitExceeded");
+  EXPECT_EQ(s.iam("ListAccessKeys", {{"UserName", "ada"}}).count("<AccessKeyId>"), 2u);
+  s.ok("PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("iam:*")}});
+  EXPECT_TRUE(s.may(key));
+  s.ok("UpdateAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key.id}, {"Status", "Inactive"}});
+  EXPECT_FALSE(s.may(key));
+  EXPECT_TRUE(s.may(second));
+  s.ok("UpdateAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key.id}, {"Status", "Active"}});
+  EXPECT_TRUE(s.may(key));
+  s.refused("UpdateAccessKey", {{"UserName", "ada"}, {"AccessKeyId", s.admin.id}, {"Status", "Inactive"}}, 404,
+            "NoSuchEntity");
+  s.refused("DeleteUser", {{"UserName", "ada"}}, 409, "DeleteConflict");
+  EXPECT_EQ(s.send_as(second, "iam", "GetUser", {}).element("UserName"), "ada");
+  EXPECT_EQ(s.send_as(second, "iam", "ListAccessKeys", {}).count("<AccessKeyId>"), 2u);
+  for (const auto& k : {key, second}) s.ok("DeleteAccessKey", {{"UserName", "ada"}, {"AccessKeyId", k.id}});
+  EXPECT_FALSE(s.may(key));
+  s.refused("DeleteUser", {{"UserName", "ada"}}, 409, "DeleteConflict");  // the inline policy
+  s.ok("DeleteUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}});
+  s.ok("DeleteUser", {{"UserName", "ada"}});
+  s.ok("CreateUser", {{"UserName", "ada"}});  // the name again: nothing of the first one is left
+  EXPECT_FALSE(s.may(key));
+  EXPECT_FALSE(s.may(second));
+}
+
+TEST(Iam, ARenamedUserKeepsItsKeysAndItsNameIsTheNewOne) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  auto key = s.key_of("ada");
+  s.ok("PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("*")}});
+  EXPECT_TRUE(s.may(key));
+  s.ok("UpdateUser", {{"UserName", "ada"}, {"NewUserName", "lovelace"}, {"NewPath", "/x/"}});
+  EXPECT_EQ(s.sts_as(key, "GetCallerIdentity").element("Arn"), arn("user/x/lovelace"));
+  s.refused("GetUser", {{"UserName", "ada"}}, 404, "NoSuchEntity");
+}
+
+TEST(Iam, ManagedPoliciesHaveVersionsAndHangOnUsersAndGroups) {
+  IamSite s;
+  const std::string p = arn("policy/read");
+  s.ok("CreatePolicy", {{"PolicyName", "read"}, {"PolicyDocument", IamSite::policy("iam:ListUsers")}});
+  s.refused("CreatePolicy", {{"PolicyName", "read"}, {"PolicyDocument", IamSite::policy("*")}}, 409,
+            "EntityAlreadyExists");
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  s.ok("CreateGroup", {{"GroupName", "staff"}});
+  auto key = s.key_of("ada");
+  s.ok("AttachUserPolicy", {{"UserName", "ada"}, {"PolicyArn", p}});
+  EXPECT_TRUE(s.may(key));
+  s.ok("CreatePolicyVersion", {{"PolicyArn", p}, {"PolicyDocument", IamSite::policy("iam:ListRoles")}});
+  EXPECT_TRUE(s.may(key)) << "not the default yet";
+  s.ok("SetDefaultPolicyVersion", {{"PolicyArn", p}, {"VersionId", "v2"}});
+  EXPECT_FALSE(s.may(key));
+  EXPECT_TRUE(s.may(key, "ListRoles"));
+  s.refused("DeletePolicyVersion", {{"PolicyArn", p}, {"VersionId", "v2"}}, 409, "DeleteConflict");
+  s.refused("DeletePolicy", {{"PolicyArn", p}}, 409, "DeleteConflict");
+  s.ok("DetachUserPolicy", {{"UserName", "ada"}, {"PolicyArn", p}});
+  EXPECT_FALSE(s.may(key, "ListRoles"));
+  s.ok("AttachGroupPolicy", {{"GroupName", "staff"}, {"PolicyArn", p}});
+  s.ok("AddUserToGroup", {{"GroupName", "staff"}, {"UserName", "ada"}});
+  EXPECT_TRUE(s.may(key, "ListRoles"));
+  s.ok("PutGroupPolicy",
+       {{"GroupName", "staff"}, {"PolicyName", "no"}, {"PolicyDocument", IamSite::policy("iam:ListRoles", "Deny")}});
+  EXPECT_FALSE(s.may(key, "ListRoles"));
+  EXPECT_EQ(s.iam("GetGroup", {{"GroupName", "staff"}}).element("UserName"), "ada");
+  EXPECT_EQ(s.iam("ListGroupsForUser", {{"UserName", "ada"}}).element("GroupName"), "staff");
+  s.refused("DeleteGroup", {{"GroupName", "staff"}}, 409, "DeleteConflict");
+  s.ok("RemoveUserFromGroup", {{"GroupName", "staff"}, {"UserName", "ada"}});
+  s.refused("RemoveUserFromGroup", {{"GroupName", "staff"}, {"UserName", "ada"}}, 404, "NoSuchEntity");
+  for (int i = 3; i <= 5; ++i)
+    s.ok("CreatePolicyVersion", {{"PolicyArn", p}, {"PolicyDocument", IamSite::policy("iam:*")}});
+  s.refused("CreatePolicyVersion", {{"PolicyArn", p}, {"PolicyDocument", IamSite::policy("*")}}, 409, "LimitExceeded");
+  EXPECT_EQ(s.iam("ListPolicyVersions", {{"PolicyArn", p}}).count("<VersionId>"), 5u);
+  EXPECT_EQ(s.iam("GetPolicy", {{"PolicyArn", p}}).element("AttachmentCount"), "1");
+  EXPECT_EQ(s.iam("GetPolicyVersion", {{"PolicyArn", p}, {"VersionId", "v2"}}).element("Document").substr(0, 5),
+            "%7B%2");
+}
+
+TEST(Iam, ABoundaryAllowsAtMostWhatItSays) {
+  IamSite s;
+  s.ok("CreatePolicy", {{"PolicyName", "most"}, {"PolicyDocument", IamSite::policy("iam:ListUsers")}});
+  s.ok("CreateUser", {{"UserName", "ada"}, {"PermissionsBoundary", arn("policy/most")}});
+  s.ok("PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("iam:*")}});
+  auto key = s.key_of("ada");
+  EXPECT_TRUE(s.may(key));
+  EXPECT_FALSE(s.may(key, "ListRoles"));
+  s.refused("DeletePolicy", {{"PolicyArn", arn("policy/most")}}, 409, "DeleteConflict");
+  s.ok("DeleteUserPermissionsBoundary", {{"UserName", "ada"}});
+  EXPECT_TRUE(s.may(key, "ListRoles"));
+  s.ok("PutUserPermissionsBoundary", {{"UserName", "ada"}, {"PermissionsBoundary", arn("policy/most")}});
+  EXPECT_FALSE(s.may(key, "ListRoles"));
+}
+
+TEST(Iam, DocumentsThatWouldNotMeanWhatTheySayAreRefused) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  for (const char* bad :
+       {"{", "{\"Version\":\"2012-10-17\"}",
+        R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*",
+                              "Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]})",
+        R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*"}]})"})
+    s.refused("PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", bad}}, 400,
+              "MalformedPolicyDocument");
+  s.refused("PutUserPolicy",
+            {{"UserName", "ada"},
+             {"PolicyName", "p"},
+             {"PolicyDocument",
+              IamSite::policy("s3:" + std::string(1500, 'a'), "Allow", "arn:aws:s3:::" + std::string(600, 'b'))}},
+            409, "LimitExceeded");
+  const size_t entries = s.ledger.all.size();
+  EXPECT_EQ(s.iam("GetUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}}).code(), "NoSuchEntity");
+  EXPECT_EQ(s.ledger.all.size(), entries) << "a read that found nothing";
+}
+
+TEST(Iam, AnotherAccountsEntitiesAreOutOfReach) {
+  IamSite s;
+  s.ok("CreatePolicy", {{"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("*")}});
+  IamSite::Credentials other;
+  ASSERT_TRUE(s.db->write([&](store::Txn& txn) -> Status {
+                    TRY(s.real_keys->create_account(txn, "999988887777", "other"));
+                    security::KeyInfo spec;
+                    spec.account = "999988887777";
+                    spec.name = "root";
+                    spec.kind = "access";
+                    spec.policy = IamSite::policy("*");
+                    auto [info, secret] = TRY(s.real_keys->create(txn, spec));
+                    other = {info.id, std::string(secret.reveal())};
+                    return {};
+                  })
+                  .ok());
+  EXPECT_EQ(s.send_as(other, "iam", "CreateUser", {{"UserName", "eve"}}).status, 200);
+  EXPECT_EQ(s.send_as(other, "iam", "GetPolicy", {{"PolicyArn", arn("policy/p")}}).status, 403);
+  EXPECT_EQ(s.send_as(other, "iam", "AttachUserPolicy", {{"UserName", "eve"}, {"PolicyArn", arn("policy/p")}}).code(),
+            "NoSuchEntity");
+  EXPECT_EQ(s.iam("ListUsers").count("<UserName>"), 0u);
+}
+
+}  // namespace
+}  // namespace hf::api

@@ -1,0 +1,113 @@
+// IAM over aws-query: the rows of the other files, and what is not offered.
+#include "api/iam/iam.h"
+
+namespace hf::api {
+
+Service iam() {
+  Service s;
+  s.name = "iam";
+  s.signing_name = "iam";
+  s.protocol = Protocol::aws_query;
+  s.version = "2010-05-08";
+  s.xml_namespace = "https://iam.amazonaws.com/doc/2010-05-08/";
+  iam_api::add_entities(s);
+  iam_api::add_policies(s);
+  iam_api::add_attachments(s);
+  iam_api::add_members(s);
+  iam_api::add_keys(s);
+  for (const char* name : {"AddClientIDToOpenIDConnectProvider",
+                           "AddRoleToInstanceProfile",
+                           "ChangePassword",
+                           "CreateAccountAlias",
+                           "CreateInstanceProfile",
+                           "CreateLoginProfile",
+                           "CreateOpenIDConnectProvider",
+                           "CreateSAMLProvider",
+                           "CreateServiceLinkedRole",
+                           "CreateServiceSpecificCredential",
+                           "CreateVirtualMFADevice",
+                           "DeactivateMFADevice",
+                           "DeleteAccountAlias",
+                           "DeleteAccountPasswordPolicy",
+                           "DeleteInstanceProfile",
+                           "DeleteLoginProfile",
+                           "DeleteOpenIDConnectProvider",
+                           "DeleteSAMLProvider",
+                           "DeleteSSHPublicKey",
+                           "DeleteServerCertificate",
+                           "DeleteServiceLinkedRole",
+                           "DeleteServiceSpecificCredential",
+                           "DeleteSigningCertificate",
+                           "DeleteVirtualMFADevice",
+                           "EnableMFADevice",
+                           "GenerateCredentialReport",
+                           "GenerateOrganizationsAccessReport",
+                           "GenerateServiceLastAccessedDetails",
+                           "GetAccountAuthorizationDetails",
+                           "GetAccountPasswordPolicy",
+                           "GetAccountSummary",
+                           "GetContextKeysForCustomPolicy",
+                           "GetContextKeysForPrincipalPolicy",
+                           "GetCredentialReport",
+                           "GetInstanceProfile",
+                           "GetLoginProfile",
+                           "GetOpenIDConnectProvider",
+                           "GetOrganizationsAccessReport",
+                           "GetSAMLProvider",
+                           "GetSSHPublicKey",
+                           "GetServerCertificate",
+                           "GetServiceLastAccessedDetails",
+                           "GetServiceLastAccessedDetailsWithEntities",
+                           "GetServiceLinkedRoleDeletionStatus",
+                           "ListAccountAliases",
+                           "ListEntitiesForPolicy",
+                           "ListInstanceProfileTags",
+                           "ListInstanceProfiles",
+                           "ListInstanceProfilesForRole",
+                           "ListMFADeviceTags",
+                           "ListMFADevices",
+                           "ListOpenIDConnectProviderTags",
+                           "ListOpenIDConnectProviders",
+                           "ListPoliciesGrantingServiceAccess",
+                           "ListSAMLProviderTags",
+                           "ListSAMLProviders",
+                           "ListSSHPublicKeys",
+                           "ListServerCertificateTags",
+                           "ListServerCertificates",
+                           "ListServiceSpecificCredentials",
+                           "ListSigningCertificates",
+                           "ListVirtualMFADevices",
+                           "RemoveClientIDFromOpenIDConnectProvider",
+                           "RemoveRoleFromInstanceProfile",
+                           "ResetServiceSpecificCredential",
+                           "ResyncMFADevice",
+                           "SetSecurityTokenServicePreferences",
+                           "SimulateCustomPolicy",
+                           "SimulatePrincipalPolicy",
+                           "TagInstanceProfile",
+                           "TagMFADevice",
+                           "TagOpenIDConnectProvider",
+                           "TagSAMLProvider",
+                           "TagServerCertificate",
+                           "UntagInstanceProfile",
+                           "UntagMFADevice",
+                           "UntagOpenIDConnectProvider",
+                           "UntagSAMLProvider",
+                           "UntagServerCertificate",
+                           "UpdateAccountPasswordPolicy",
+                           "UpdateLoginProfile",
+                           "UpdateOpenIDConnectProviderThumbprint",
+                           "UpdateRoleDescription",
+                           "UpdateSAMLProvider",
+                           "UpdateSSHPublicKey",
+                           "UpdateServerCertificate",
+                           "UpdateServiceSpecificCredential",
+                           "UpdateSigningCertificate",
+                           "UploadSSHPublicKey",
+                           "UploadServerCertificate",
+                           "UploadSigningCertificate"})
+    s.missing(name);
+  return s;
+}
+
+}  // namespace hf::api
