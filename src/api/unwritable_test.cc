@@ -202,6 +202,7 @@ TEST_F(Unwritable, EveryOperationIsAmongTheActs) {
     tried.insert(name);
   for (const Service& service : all_services())
     for (const Operation& o : service.operations) {
+      if (service.name == "iam") continue;  // its own test asks the same: iam/iam_test
       if (o.input && o.effect != Effect::read) {
         EXPECT_TRUE(tried.contains(o.name)) << service.name << " " << o.name;
       }

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "api/iam/testing.h"
 
 namespace hf::api {
@@ -202,6 +204,85 @@ TEST(Iam, AnotherAccountsEntitiesAreOutOfReach) {
   EXPECT_EQ(s.send_as(other, "iam", "AttachUserPolicy", {{"UserName", "eve"}, {"PolicyArn", arn("policy/p")}}).code(),
             "NoSuchEntity");
   EXPECT_EQ(s.iam("ListUsers").count("<UserName>"), 0u);
+}
+
+// If the ledger cannot be written, nothing changes: every operation that changes something.
+TEST(Iam, NothingChangesWithoutItsEntry) {
+  IamSite s;
+  const std::string any = IamSite::policy("iam:ListUsers"), policy_arn = arn("policy/p");
+  const std::string trust = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",)"
+                            R"("Principal":{"AWS":"*"}}]})";
+  for (const char* user : {"ada", "spare"}) s.ok("CreateUser", {{"UserName", user}});
+  for (const char* group : {"g", "spare"}) s.ok("CreateGroup", {{"GroupName", group}});
+  for (const char* role : {"r", "spare"}) s.ok("CreateRole", {{"RoleName", role}, {"AssumeRolePolicyDocument", trust}});
+  for (const char* name : {"p", "q", "spare"}) s.ok("CreatePolicy", {{"PolicyName", name}, {"PolicyDocument", any}});
+  s.ok("CreatePolicyVersion", {{"PolicyArn", policy_arn}, {"PolicyDocument", any}});
+  for (const char* kind : {"User", "Group", "Role"}) {
+    const std::string k = kind, name = k == "User" ? "ada" : k == "Group" ? "g" : "r";
+    s.ok("Attach" + k + "Policy", {{k + "Name", name}, {"PolicyArn", policy_arn}});
+    s.ok("Put" + k + "Policy", {{k + "Name", name}, {"PolicyName", "i"}, {"PolicyDocument", any}});
+  }
+  for (const char* kind : {"User", "Role"}) {
+    const std::string k = kind, name = k == "User" ? "ada" : "r";
+    s.ok("Put" + k + "PermissionsBoundary", {{k + "Name", name}, {"PermissionsBoundary", policy_arn}});
+    s.ok("Tag" + k, {{k + "Name", name}, {"Tags.member.1.Key", "t"}, {"Tags.member.1.Value", "v"}});
+  }
+  s.ok("TagPolicy", {{"PolicyArn", policy_arn}, {"Tags.member.1.Key", "t"}, {"Tags.member.1.Value", "v"}});
+  s.ok("AddUserToGroup", {{"GroupName", "g"}, {"UserName", "ada"}});
+  const std::string key = s.key_of("ada").id, q = arn("policy/q");
+  std::vector<std::pair<std::string, IamSite::Form>> acts = {
+      {"CreateUser", {{"UserName", "new"}}},
+      {"DeleteUser", {{"UserName", "spare"}}},
+      {"UpdateUser", {{"UserName", "spare"}, {"NewUserName", "new"}}},
+      {"CreateGroup", {{"GroupName", "new"}}},
+      {"DeleteGroup", {{"GroupName", "spare"}}},
+      {"UpdateGroup", {{"GroupName", "spare"}, {"NewGroupName", "new"}}},
+      {"CreateRole", {{"RoleName", "new"}, {"AssumeRolePolicyDocument", trust}}},
+      {"DeleteRole", {{"RoleName", "spare"}}},
+      {"UpdateRole", {{"RoleName", "spare"}, {"Description", "new"}}},
+      {"UpdateAssumeRolePolicy", {{"RoleName", "spare"}, {"PolicyDocument", trust}}},
+      {"CreatePolicy", {{"PolicyName", "new"}, {"PolicyDocument", any}}},
+      {"DeletePolicy", {{"PolicyArn", arn("policy/spare")}}},
+      {"CreatePolicyVersion", {{"PolicyArn", q}, {"PolicyDocument", any}}},
+      {"DeletePolicyVersion", {{"PolicyArn", policy_arn}, {"VersionId", "v2"}}},
+      {"SetDefaultPolicyVersion", {{"PolicyArn", policy_arn}, {"VersionId", "v2"}}},
+      {"TagPolicy", {{"PolicyArn", q}, {"Tags.member.1.Key", "n"}, {"Tags.member.1.Value", "v"}}},
+      {"UntagPolicy", {{"PolicyArn", policy_arn}, {"TagKeys.member.1", "t"}}},
+      {"AddUserToGroup", {{"GroupName", "g"}, {"UserName", "spare"}}},
+      {"RemoveUserFromGroup", {{"GroupName", "g"}, {"UserName", "ada"}}},
+      {"CreateAccessKey", {{"UserName", "spare"}}},
+      {"UpdateAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key}, {"Status", "Inactive"}}},
+      {"DeleteAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key}}},
+  };
+  for (const char* kind : {"User", "Group", "Role"}) {
+    const std::string k = kind, name = k == "User" ? "ada" : k == "Group" ? "g" : "r";
+    acts.push_back({"Attach" + k + "Policy", {{k + "Name", name}, {"PolicyArn", q}}});
+    acts.push_back({"Detach" + k + "Policy", {{k + "Name", name}, {"PolicyArn", policy_arn}}});
+    acts.push_back({"Put" + k + "Policy", {{k + "Name", name}, {"PolicyName", "n"}, {"PolicyDocument", any}}});
+    acts.push_back({"Delete" + k + "Policy", {{k + "Name", name}, {"PolicyName", "i"}}});
+  }
+  for (const char* kind : {"User", "Role"}) {
+    const std::string k = kind, name = k == "User" ? "ada" : "r";
+    acts.push_back({"Tag" + k, {{k + "Name", name}, {"Tags.member.1.Key", "n"}, {"Tags.member.1.Value", "v"}}});
+    acts.push_back({"Untag" + k, {{k + "Name", name}, {"TagKeys.member.1", "t"}}});
+    acts.push_back({"Put" + k + "PermissionsBoundary", {{k + "Name", name}, {"PermissionsBoundary", q}}});
+    acts.push_back({"Delete" + k + "PermissionsBoundary", {{k + "Name", name}}});
+  }
+  const std::string before = testing::everything(*s.db);
+  s.ledger.broken = true;
+  std::set<std::string> tried;
+  for (const auto& [operation, form] : acts) {
+    const auto answer = s.iam(operation, form);
+    EXPECT_GE(answer.status, 500) << operation << answer.body;
+    EXPECT_EQ(testing::everything(*s.db), before) << operation;
+    tried.insert(operation);
+  }
+  const Service service = iam();
+  for (const Operation& o : service.operations) {
+    if (o.input && o.effect != Effect::read) {
+      EXPECT_TRUE(tried.contains(o.name)) << o.name;
+    }
+  }
 }
 
 }  // namespace
