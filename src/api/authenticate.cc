@@ -1,6 +1,7 @@
 #include "api/authenticate.h"
 
 #include "security/keys.h"
+#include "security/sessions.h"
 
 namespace hf::api {
 namespace {
@@ -14,6 +15,15 @@ Result<Caller> by_bearer(Site& site, const std::shared_ptr<http::Exchange>& exch
   std::optional<security::Identity> identity = TRY(site.keys.by_bearer(credentials.token));
   if (!identity) return denied(kUnknownKey, "Authorization: expected a known API key, found another");
   return Caller{std::move(*identity), Payload::plain(exchange)};
+}
+
+// Nothing: the key is not known.
+Result<std::optional<security::Keys::Found>> holder_of(Site& site, const security::Claim& claim) {
+  const bool temporary = claim.access_key_id.starts_with("ASIA");
+  if (!temporary && !claim.session_token.empty())
+    return denied("InvalidToken", "x-amz-security-token: expected none, as this key is no temporary one");
+  if (!temporary || claim.session_token.empty()) return site.keys.by_access_key(claim.access_key_id);
+  return std::optional(TRY(site.sessions.open(claim.access_key_id, claim.session_token)));
 }
 
 Result<Caller> by_sigv4(Site& site, const std::shared_ptr<http::Exchange>& exchange, const Match& match,
@@ -31,9 +41,7 @@ Result<Caller> by_sigv4(Site& site, const std::shared_ptr<http::Exchange>& excha
   if (match.service && claim.service != match.service->signing_name)
     return denied(kBadSignature, "the credential's scope: expected the service '" + match.service->signing_name +
                                      "', found '" + claim.service + "'");
-  if (!claim.session_token.empty())
-    return denied("InvalidToken", "x-amz-security-token: expected none, as this key is no temporary one");
-  auto found = TRY(site.keys.by_access_key(claim.access_key_id));
+  auto found = TRY(holder_of(site, claim));
   if (!found) return denied(kUnknownKey, "the access key id is not known here");
   const security::VerifyOptions options{.now = site.clock.now()};
   auto verified = [&](std::string_view body_hash) {

@@ -1,10 +1,44 @@
 #include "api/call.h"
 
+#include <boost/json.hpp>
+
 #include "api/errors.h"
 #include "security/denials.h"
 #include "security/policy_context.h"
 
 namespace hf::api {
+namespace json = boost::json;
+namespace {
+
+constexpr size_t kMaxValue = 256;  // bytes of a value of the context: the whole has to fit into 10,240
+
+json::object items(json::array list) { return {{"items", std::move(list)}}; }
+
+// The document that AWS gives for a denial: who, what, and on what grounds.
+std::string denial_text(const security::Identity& who, const security::Decision& decision, std::string_view action,
+                        const std::string& resource, const security::Context& context) {
+  json::array matched, conditions;
+  if (decision.explicit_deny)
+    matched.push_back(
+        json::object{{"statementId", clip_utf8(decision.reason.substr(5), kMaxValue)}, {"effect", "DENY"}});
+  for (const auto& [key, values] : context) {
+    json::array list;
+    for (const auto& value : values)
+      if (list.size() < 8) list.push_back(json::object{{"value", clip_utf8(value, kMaxValue)}});
+    if (conditions.size() < 16) conditions.push_back(json::object{{"key", key}, {"values", items(std::move(list))}});
+  }
+  const json::object out{{"allowed", false},
+                         {"explicitDeny", decision.explicit_deny},
+                         {"matchedStatements", items(std::move(matched))},
+                         {"reason", clip_utf8(decision.reason, kMaxValue)},
+                         {"context", json::object{{"principal", json::object{{"id", who.user_id}, {"arn", who.arn}}},
+                                                  {"action", std::string(action)},
+                                                  {"resource", clip_utf8(resource, 4 * kMaxValue)},
+                                                  {"conditions", items(std::move(conditions))}}}};
+  return json::serialize(out);
+}
+
+}  // namespace
 
 std::string Call::arn(std::string_view service, std::string_view resource) const {
   return "arn:aws:" + std::string(service) + ":" + site_.region + ":" + who_.account + ":" + std::string(resource);
@@ -50,33 +84,44 @@ security::Context Call::request_context_of() const {
                                    who_);
 }
 
-security::Decision Call::decide(std::string_view action, std::string_view resource, bool all_that_begin_so) const {
-  security::Question question{.action = action, .resource = resource, .all_that_begin_so = all_that_begin_so};
-  question.context = context_;
+security::Decision Call::decide(security::Question question) const {
+  question.context.insert(context_.begin(), context_.end());
   return security::evaluate(who_, question);
 }
 
 Status Call::may(std::string_view action, std::string_view resource) {
-  return decided(decide(action, resource, false), action, resource);
+  return may(security::Question{.action = action, .resource = resource});
+}
+
+Status Call::may(security::Question question) {
+  return decided(decide(question), question, std::string(question.resource));
 }
 
 Status Call::may_all(std::string_view action, std::string_view prefix) {
-  return decided(decide(action, prefix, true), action, std::string(prefix) + "*");
+  const security::Question question{.action = action, .resource = prefix, .all_that_begin_so = true};
+  return decided(decide(question), question, std::string(prefix) + "*");
 }
 
-Status Call::decided(const security::Decision& decision, std::string_view action, std::string_view resource) {
+Status Call::decided(const security::Decision& decision, const security::Question& question,
+                     const std::string& resource) {
   asked_ = true;
-  if (decision.allowed) return {};
+  if (decision.allowed) {
+    if (question.action == action_ || resource == resource_) reason_ = decision.reason;
+    return {};
+  }
+  security::Context context = context_;
+  context.insert(question.context.begin(), question.context.end());
+  denial_ = denial_text(who_, decision, question.action, resource, context);
   security::Entry e = entry("");
-  e.action = action;
+  e.action = question.action;
   e.resource = resource;
   e.decision = "deny";
   e.reason = decision.reason;
   TRY(denials_.record(std::move(e), who_.arn));
   denied_ = true;
   return fail(Code::denied, kAccessDenied,
-              who_.arn + " is not authorized to perform " + std::string(action) + " on " + std::string(resource) +
-                  " (" + decision.reason + ")");
+              who_.arn + " is not authorized to perform " + std::string(question.action) + " on " + resource + " (" +
+                  decision.reason + ")");
 }
 
 Status Call::commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail) {

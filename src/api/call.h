@@ -18,6 +18,9 @@ class Objects;
 }
 namespace hf::security {
 class Keys;
+class Sessions;
+class People;
+class Sealer;
 class Denials;
 }  // namespace hf::security
 namespace hf::fleet {
@@ -39,6 +42,9 @@ struct Site {
   store::Db& db;
   store::Objects& objects;
   security::Keys& keys;
+  security::Sessions& sessions;
+  security::People& people;
+  const security::Sealer& denial_texts;  // what DecodeAuthorizationMessage opens
   security::Ledger& ledger;
   const crypto::SigningKey& signing_key;  // receipts and heads
   fleet::Fleet& fleet;
@@ -67,6 +73,8 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // Where authorisation depends on data: AccessDenied, with the denial in the ledger, unless allowed.
   Status may(std::string_view action, std::string_view resource);
+  // With what else is known: the resource's own policy and owner, more context. The request's context is added.
+  Status may(security::Question question);
   // The same for every resource whose ARN begins with `prefix`: what a job reads and writes later, as the site.
   Status may_all(std::string_view action, std::string_view prefix);
 
@@ -102,8 +110,8 @@ class Call : public std::enable_shared_from_this<Call> {
         context_(request_context_of()) {}
   security::Context request_context_of() const;
   security::Entry entry(const std::string& detail) const;
-  security::Decision decide(std::string_view action, std::string_view resource, bool all_that_begin_so) const;
-  Status decided(const security::Decision& decision, std::string_view action, std::string_view resource);
+  security::Decision decide(security::Question question) const;
+  Status decided(const security::Decision& decision, const security::Question& question, const std::string& resource);
   Site& site_;
   security::Denials& denials_;
   security::Identity who_;
@@ -112,6 +120,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::weak_ptr<http::Exchange> exchange_;  // weak: a call that is kept must not keep a client waiting
   security::Context context_;               // what conditions of policies are told
   std::string reason_;                      // why it was allowed
+  std::string denial_;                      // what DecodeAuthorizationMessage tells of a denial; JSON, or ""
   std::atomic<bool> committed_ = false;
   std::atomic<bool> asked_ = false;   // may() was called
   std::atomic<bool> denied_ = false;  // and has put a denial into the ledger

@@ -43,6 +43,7 @@ constexpr Spelling kSpellings[] = {
     {"AuthorizationQueryParametersError", "IncompleteSignatureException", "IncompleteSignature",
      "AuthorizationQueryParametersError", "invalid_api_key"},
     {"InvalidToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidToken", "invalid_api_key"},
+    {"ExpiredToken", "ExpiredTokenException", "ExpiredToken", "ExpiredToken", "invalid_api_key"},
     {"XAmzContentSHA256Mismatch", "InvalidSignatureException", kBadSignature, "XAmzContentSHA256Mismatch",
      "invalid_api_key"},
     {kAccessDenied, "AccessDeniedException", kAccessDenied, kAccessDenied, "insufficient_permissions"},
@@ -139,6 +140,7 @@ constexpr NameStatus kStatuses[] = {
     {"LimitExceeded", 409},
     {"MalformedPolicyDocument", 400},
     {"InvalidInput", 400},
+    {"InvalidIdentityToken", 400},
     {"NotSupportedService", 404},
     {"Throttling", 400},
     {"RequestEntityTooLarge", 413},
@@ -150,6 +152,7 @@ constexpr NameStatus kStatuses[] = {
     {"AuthorizationHeaderMalformed", 403},
     {"AuthorizationQueryParametersError", 403},
     {"InvalidToken", 403},
+    {"ExpiredToken", 403},
     {"NoSuchBucket", 404},
     {"NoSuchKey", 404},
     {"NoSuchVersion", 404},
@@ -268,6 +271,7 @@ NamedError name_error(const ErrorForm& form, const Error& error, const std::stri
   out.status = status_of_code(error.code);
   for (const NameStatus& s : kStatuses)
     if (out.name == s.name) out.status = s.status;
+  if (family == Family::query && out.name == "ExpiredTokenException") out.status = 400;  // STS's, of a provider's token
   const bool aws_json = form.protocol == Protocol::aws_json_1_0 || form.protocol == Protocol::aws_json_1_1;
   if (aws_json && out.status < 500 && out.status != 403 && out.status != 413) out.status = 400;  // statuses are REST's
   out.message = error.message;

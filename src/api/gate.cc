@@ -11,6 +11,7 @@
 #include "api/strict.h"
 #include "base/bytes.h"
 #include "security/denials.h"
+#include "security/sealer.h"
 #include "wire/codec.h"
 
 namespace hf::api {
@@ -21,6 +22,8 @@ constexpr uint64_t kUnknownBody = 1 << 20;
 // A body that streams is not read before its handler runs; if no hash of it was signed it has to be held, so less of
 // it.
 constexpr uint64_t kHeldBody = 4 << 20;
+// Of a request that proves itself by its input: a form with a token, a password.
+constexpr uint64_t kProofBody = 64 << 10;
 // Of a body that is sent, at a time: a block of an object, so that nothing of it is left with the reader.
 constexpr size_t kPiece = 1 << 20;
 // A client that reads slowly holds such a piece and no thread. 1,024 of them are 1.1 GiB.
@@ -72,6 +75,7 @@ struct Gate::State {
   void record_missed(bool at_end);
   void record_unknown(const Request& r, const Error& error);
   void record_denied(const Request& r, const security::Identity& who, const Call* call, const Error& error);
+  Result<Caller> prove(Request& r);
   Status run(Request& r);
   Status serve(Request& r, Caller& caller, std::shared_ptr<Call>& call);
   Status read_operation(Request& r, Caller& caller, std::string& body, wire::Pairs& form);
@@ -197,10 +201,10 @@ Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
     call.reason_ = "each";
     return {};
   }
-  security::Decision decision = call.decide(call.action_, call.resource_, false);
+  const security::Question question{.action = call.action_, .resource = call.resource_};
+  const security::Decision decision = call.decide(question);
   call.reason_ = decision.reason;
-  if (decision.allowed) return {};
-  return call.may(call.action_, call.resource_);  // records the denial, and words it
+  return call.decided(decision, question, call.resource_);
 }
 
 // ---- answering
@@ -318,11 +322,31 @@ Status Gate::State::answer(Request& r, Call& call, const void* out) {
 
 // ---- the one path
 
+// A request without credentials: those of its input, where the operation takes such.
+Result<Caller> Gate::State::prove(Request& r) {
+  const Error none = fail(Code::denied, kMissingCredentials, "the request has no credentials");
+  const Operation* o = r.match.operation;
+  const bool unread = !o && r.match.form.protocol == Protocol::aws_query && r.match.problem.name.empty();
+  if (!unread && (!o || !o->proof)) return none;
+  auto held = Payload::plain(r.exchange)->read_all(kProofBody);
+  if (!held.ok()) return none;
+  Caller stranger{{}, Payload::memory(*held)};
+  std::string body;
+  wire::Pairs form;
+  if (!read_operation(r, stranger, body, form).ok()) return none;
+  o = r.match.operation;
+  if (!o || !o->proof) return none;
+  std::shared_ptr<void> in = o->make_input();
+  TRY(decode(r, stranger, std::move(body), form, in.get()));
+  return Caller{TRY(o->proof(site, r.head(), in.get())), Payload::memory(std::move(*held))};
+}
+
 Status Gate::State::run(Request& r) {
   const Credentials credentials = sniff(r.head());
   uint64_t limit = r.match.operation ? r.match.operation->body_limit : kUnknownBody;
   if (r.match.operation && r.match.operation->streaming_input) limit = std::min(limit, kHeldBody);
-  auto who = authenticate(site, r.exchange, r.match, credentials, limit);
+  auto who = credentials.kind == Credentials::Kind::none ? prove(r)
+                                                         : authenticate(site, r.exchange, r.match, credentials, limit);
   if (!who.ok()) {
     const Error error = told(r, who.error());
     if (error.code == Code::denied) record_unknown(r, error);
@@ -332,8 +356,12 @@ Status Gate::State::run(Request& r) {
   std::shared_ptr<Call> call;
   Status done = serve(r, caller, call);
   if (done.ok()) return done;
-  const Error error = told(r, done.error());
+  Error error = told(r, done.error());
   record_denied(r, call ? call->who() : caller.identity, call.get(), error);  // the call took the identity over
+  const Protocol protocol = r.match.form.protocol;
+  if (call && !call->denial_.empty() && protocol != Protocol::openai && protocol != Protocol::holdfast)
+    error.message +=
+        " Encoded authorization failure message: " + site.denial_texts.seal(call->denial_, call->account());
   return error;
 }
 
@@ -344,6 +372,9 @@ Status Gate::State::serve(Request& r, Caller& caller, std::shared_ptr<Call>& cal
   TRY(read_operation(r, caller, body, form));
   if (!r.match.operation) return r.match.problem;
   const Operation& o = *r.match.operation;
+  if (o.proof && sniff(r.head()).kind != Credentials::Kind::none)
+    return fail(Code::denied, "IncompleteSignature",
+                o.name + ": expected no signature, as its input says who asks; found credentials in two places");
 
   call.reset(new Call(site, known, std::move(caller.identity), o.action, "", r.id, r.head()));
   call->exchange_ = r.exchange;

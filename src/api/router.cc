@@ -201,6 +201,7 @@ Match Router::match(const http::RequestHead& head, const Credentials& credential
       out.service = &s;
       out.form = form_of(s);
       out.action_in_query = !is_form(head);
+      out.any_service = credentials.service.empty();
       if (out.action_in_query) query_operation(out, action, value_of(query, "Version"));
       return out;
     }
@@ -228,7 +229,8 @@ void Router::query_operation(Match& out, std::string_view action, std::string_vi
   const Table* t = nullptr;
   for (const Table& candidate : tables_)
     if (candidate.service->protocol == Protocol::aws_query &&
-        candidate.service->signing_name == out.service->signing_name && (candidate.service->version == version || !t))
+        (out.any_service || candidate.service->signing_name == out.service->signing_name) &&
+        (candidate.service->version == version || !t))
       t = &candidate;
   if (t->service->version != version) {
     out.problem = fail(Code::invalid, kUnknownOperation,

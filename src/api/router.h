@@ -28,6 +28,7 @@ struct Match {
   std::vector<std::string> parameters;   // names in the query that the operation or its route has
   wire::Pairs raw_labels;                // still percent-encoded
   bool action_in_query = false;          // aws-query by GET: the parameters are in the URL
+  bool any_service = false;              // aws-query without a signature, which would name the service: Version does
   ErrorForm form;
   Error problem;
 };

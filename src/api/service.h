@@ -67,6 +67,9 @@ struct Operation {
   const wire::Shape* output = nullptr;
   std::function<std::shared_ptr<void>()> make_input, make_output;
   std::function<std::string(const Call&, const void* input)> resource;  // the ARN to authorise
+  // The request carries no signature and proves in its input who asks (a password, a provider's token). With any other
+  // credentials it is refused: there is one place for them. denied: it proves nothing.
+  std::function<Result<security::Identity>(Site&, const http::RequestHead&, const void* input)> proof;
   // The request names many resources: the handler asks Call::may() for each of them instead, and the gate checks that
   // it asked at least once. `resource` is then what the ledger names.
   bool asks_for_each = false;

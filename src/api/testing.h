@@ -14,6 +14,8 @@
 #include "api/gate.h"
 #include "os/fake.h"
 #include "security/keys.h"
+#include "security/people.h"
+#include "security/sessions.h"
 #include "security/sigv4.h"
 
 namespace hf::api::testing {
@@ -237,6 +239,10 @@ class MemorySite {
   MemoryLedger ledger{journal, *db};
   MemoryKeys keys;
   std::unique_ptr<security::Keys> real_keys;  // in place of `keys`, where a test sets it before site()
+  std::unique_ptr<security::Sessions> sessions;
+  security::People people{*db, clock, random, crypto::Secret("root")};
+  security::Sealer denial_texts{crypto::Secret("root"), "denial", random};
+  security::Keys& all_keys() { return real_keys ? *real_keys : keys; }
   crypto::SigningKey key = std::move(crypto::SigningKey::generate()).value();
   std::vector<std::string> log;
   alignas(64) char nothing[64] = {};
@@ -246,6 +252,8 @@ class MemorySite {
   fleet::Jobs* jobs = reinterpret_cast<fleet::Jobs*>(nothing);
 
   Site& site() {
+    if (!sessions)
+      sessions = std::make_unique<security::Sessions>(*db, clock, random, all_keys(), crypto::Secret("root"));
     if (!site_)
       site_.reset(new Site{.id = "0123456789abcdef",
                            .region = "site-1",
@@ -254,7 +262,10 @@ class MemorySite {
                            .random = random,
                            .db = *db,
                            .objects = *objects,
-                           .keys = real_keys ? *real_keys : static_cast<security::Keys&>(keys),
+                           .keys = all_keys(),
+                           .sessions = *sessions,
+                           .people = people,
+                           .denial_texts = denial_texts,
                            .ledger = ledger,
                            .signing_key = key,
                            .fleet = *fleet,

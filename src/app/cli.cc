@@ -17,8 +17,30 @@ namespace {
 constexpr int kHealthTimeoutMs = 10'000;  // the health route waits for nothing
 }
 
+namespace {
+
+// The session of a person who has logged in, if the environment holds one.
+Result<std::optional<Connection>> session_of_environment(os::Fs& fs) {
+  auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  Connection c;
+  c.endpoint = variable("AWS_ENDPOINT_URL");
+  c.region = variable("AWS_REGION");
+  c.credentials = {variable("AWS_ACCESS_KEY_ID"), crypto::Secret(variable("AWS_SECRET_ACCESS_KEY")),
+                   variable("AWS_SESSION_TOKEN")};
+  if (c.credentials.session_token.empty() || c.endpoint.empty()) return std::optional<Connection>();
+  c.ca_path = variable("AWS_CA_BUNDLE");
+  if (!c.ca_path.empty()) c.ca_pem = TRY(fs.read_file(c.ca_path, 1 << 20));
+  return std::optional(std::move(c));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ApiClient>> connect(const Context& context) {
-  Connection connection = TRY(read_connection(context.fs, context.state));
+  auto session = TRY(session_of_environment(context.fs));
+  Connection connection = session ? std::move(*session) : TRY(read_connection(context.fs, context.state));
   auto prober = TRY(ApiClient::make(connection, context.clock, kHealthTimeoutMs));
   ApiClient::Request health;
   health.path = "/health";
@@ -140,6 +162,7 @@ void build(CLI::App& app, Context& context, Work& work) {
   add_quickstart_command(app, context, work);
   add_model_commands(app, context, work);
   add_access_commands(app, context, work);
+  add_login_command(app, context, work);
   add_egress_commands(app, context, work);
   add_s3_commands(app, context, work);
   add_evidence_commands(app, context, work);

@@ -40,13 +40,16 @@ void add_model_commands(CLI::App& app, Context& context, Work& work);      // mo
 void add_try_command(CLI::App& jobs, Context& context, Work& work);        // jobs try
 void add_access_commands(CLI::App& app, Context& context, Work& work);     // keys accounts
 void add_evidence_commands(CLI::App& app, Context& context, Work& work);   // ledger receipt evidence coverage
+void add_login_command(CLI::App& app, Context& context, Work& work);       // login
 void add_egress_commands(CLI::App& app, Context& context, Work& work);     // egress
 void add_s3_commands(CLI::App& app, Context& context, Work& work);         // s3
 void add_quickstart_command(CLI::App& app, Context& context, Work& work);  // quickstart
 void add_help_commands(CLI::App& app, Context& context, Work& work);       // completion man
 
 // For commands.
-Result<std::unique_ptr<ApiClient>> connect(const Context& context);  // unavailable: no site runs there
+// As the administrator of the state folder's site; or as the session that 'holdfast login' has put into the
+// environment, at the site that it names. unavailable: no site runs there.
+Result<std::unique_ptr<ApiClient>> connect(const Context& context);
 // What the site says of itself, with its addresses.
 Result<boost::json::value> status_of(const Context& context);
 // Writes the answer's body into a file as it comes, synced; its size.

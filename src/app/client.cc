@@ -54,28 +54,35 @@ Code code_of(int status) {
 
 }  // namespace
 
-Result<Connection> read_connection(os::Fs& fs, const std::string& state) {
-  const std::string site_path = state + "/site.json", admin_path = state + "/admin.json";
-  if (!fs.exists(site_path))
+Result<Connection> read_site(os::Fs& fs, const std::string& state) {
+  const std::string path = state + "/site.json";
+  if (!fs.exists(path))
     return fail(Code::not_found, kNoSiteName,
                 "no site was started in '" + state + "' yet: start one with 'holdfast up --state " + state + "'");
-  json::value site = TRY(parse(TRY(fs.read_file(site_path, 1 << 20)), site_path));
-  json::value admin = TRY(parse(TRY(fs.read_file(admin_path, 1 << 20)), admin_path));
-  if (!site.is_object() || !admin.is_object())
-    return fail(Code::corrupt, site_path + " or " + admin_path + ": expected a JSON object");
+  const json::value site = TRY(parse(TRY(fs.read_file(path, 1 << 20)), path));
+  if (!site.is_object()) return fail(Code::corrupt, path + ": expected a JSON object");
   Connection c;
-  const json::object &s = site.as_object(), &a = admin.as_object();
+  const json::object& s = site.as_object();
   c.endpoint = text_of(s, "endpoint");
   c.http_endpoint = text_of(s, "http_endpoint");
   c.ca_path = text_of(s, "ca");
   c.region = text_of(s, "region");
+  if (!c.ca_path.empty()) c.ca_pem = TRY(fs.read_file(c.ca_path, 1 << 20));
+  if (c.endpoint.empty()) return fail(Code::corrupt, path + ": the member 'endpoint' is missing");
+  return c;
+}
+
+Result<Connection> read_connection(os::Fs& fs, const std::string& state) {
+  Connection c = TRY(read_site(fs, state));
+  const std::string path = state + "/admin.json";
+  const json::value admin = TRY(parse(TRY(fs.read_file(path, 1 << 20)), path));
+  if (!admin.is_object()) return fail(Code::corrupt, path + ": expected a JSON object");
+  const json::object& a = admin.as_object();
   c.account = text_of(a, "account");
   c.credentials.access_key_id = text_of(a, "access_key_id");
   c.credentials.secret = crypto::Secret(text_of(a, "secret_access_key"));
   c.api_key = crypto::Secret(text_of(a, "api_key"));
-  if (!c.ca_path.empty()) c.ca_pem = TRY(fs.read_file(c.ca_path, 1 << 20));
-  if (c.endpoint.empty() || c.credentials.access_key_id.empty())
-    return fail(Code::corrupt, site_path + " or " + admin_path + ": a member is missing");
+  if (c.credentials.access_key_id.empty()) return fail(Code::corrupt, path + ": the member 'access_key_id' is missing");
   return c;
 }
 

@@ -29,6 +29,9 @@ struct Connection {
 // The name of the error that means: nothing runs there (exit status 3).
 inline constexpr const char* kNoSiteName = "NoSite";
 
+// Reads STATE/site.json: where it is, without credentials. not_found, with what to do, if no site was ever started
+// there.
+Result<Connection> read_site(os::Fs& fs, const std::string& state);
 // Reads STATE/site.json and STATE/admin.json. not_found, with what to do, if no site was ever started there.
 Result<Connection> read_connection(os::Fs& fs, const std::string& state);
 

@@ -19,7 +19,9 @@
 #include "os/thread.h"
 #include "security/keys.h"
 #include "security/ledger.h"
+#include "security/people.h"
 #include "security/refusal_record.h"
+#include "security/sessions.h"
 #include "store/db.h"
 #include "store/objects.h"
 
@@ -61,6 +63,9 @@ class RunningSiteImpl : public RunningSite {
     version_ = TRY(program_digest(fs_));
     db_ = TRY(store::Db::open(fs_, random_, state_ + "/db/site.db"));
     keys_ = TRY(security::Keys::open(*db_, clock_, random_, keys_of_state_->root_key));
+    sessions_ = std::make_unique<security::Sessions>(*db_, clock_, random_, *keys_, keys_of_state_->root_key);
+    people_ = std::make_unique<security::People>(*db_, clock_, random_, keys_of_state_->root_key);
+    denial_texts_ = std::make_unique<security::Sealer>(keys_of_state_->root_key, "denial", random_);
     ledger_ = TRY(security::Ledger::open(*db_, clock_, keys_of_state_->signing_key, keys_of_state_->site_id));
     objects_ = TRY(store::Objects::open(fs_, clock_, random_, *db_, state_ + "/objects"));
     models_ = TRY(fleet::Models::open(fs_, random_, state_ + "/models"));
@@ -182,11 +187,27 @@ class RunningSiteImpl : public RunningSite {
   }
 
   Status start_gate() {
-    site_.reset(new api::Site{keys_of_state_->site_id, settings_.text("region"), version_, clock_, random_, *db_,
-                              *objects_, *keys_, *ledger_, keys_of_state_->signing_key, *fleet_, *models_, *jobs_,
+    site_.reset(new api::Site{keys_of_state_->site_id,
+                              settings_.text("region"),
+                              version_,
+                              clock_,
+                              random_,
+                              *db_,
+                              *objects_,
+                              *keys_,
+                              *sessions_,
+                              *people_,
+                              *denial_texts_,
+                              *ledger_,
+                              keys_of_state_->signing_key,
+                              *fleet_,
+                              *models_,
+                              *jobs_,
                               [this] { return status_json(); },
-                              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }, &fs_,
-                              TRY(absolute(state_)), doors_.get()});
+                              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); },
+                              &fs_,
+                              TRY(absolute(state_)),
+                              doors_.get()});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
@@ -324,6 +345,9 @@ class RunningSiteImpl : public RunningSite {
   std::unique_ptr<StateKeys> keys_of_state_;
   std::unique_ptr<store::Db> db_;
   std::unique_ptr<security::Keys> keys_;
+  std::unique_ptr<security::Sessions> sessions_;
+  std::unique_ptr<security::People> people_;
+  std::unique_ptr<security::Sealer> denial_texts_;
   std::unique_ptr<security::Ledger> ledger_;
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<fleet::Models> models_;

@@ -1,6 +1,7 @@
 #include "app/term.h"
 
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,6 +51,30 @@ std::string scale_text(double value) {
 }
 
 }  // namespace
+
+Result<std::string> read_secret(const std::string& what) {
+  const bool terminal = isatty(0) == 1;
+  termios before{};
+  if (terminal) {
+    std::fprintf(stderr, "%s: ", what.c_str());
+    if (tcgetattr(0, &before) != 0) return fail(Code::invalid, "the terminal does not say how it echoes");
+    termios quiet = before;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    if (tcsetattr(0, TCSAFLUSH, &quiet) != 0) return fail(Code::invalid, "the terminal does not stop its echo");
+  }
+  // Byte by byte: what stands behind the line belongs to the next question.
+  std::string line;
+  char c = 0;
+  ssize_t n = 0;
+  while ((n = ::read(0, &c, 1)) == 1 && c != '\n' && line.size() < 4096) line += c;
+  if (terminal) {
+    tcsetattr(0, TCSAFLUSH, &before);
+    std::fputc('\n', stderr);
+  }
+  if (line.ends_with('\r')) line.pop_back();
+  if (n != 1 && line.empty()) return fail(Code::invalid, what + ": expected a line on standard input, found its end");
+  return line;
+}
 
 Terminal& stderr_terminal() {
   static StderrTerminal terminal;

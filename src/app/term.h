@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -26,6 +27,10 @@ class Terminal {
 };
 // Interactive if it is a terminal, TERM is not "dumb", and CI is not set.
 Terminal& stderr_terminal();
+
+// A line of standard input, at most 4 KiB: of a terminal without echo, and `what` is asked for on standard error.
+// invalid: there is none.
+Result<std::string> read_secret(const std::string& what);
 
 // A block of lines at the bottom of the terminal that is redrawn in place, at most ten times a second.
 class LiveBlock {

@@ -92,6 +92,16 @@ Result<std::string> unbase64(std::string_view text) {
   return out;
 }
 
+Result<std::string> unbase64url(std::string_view text) {
+  std::string standard(text);
+  for (char& c : standard) {
+    if (c == '+' || c == '/' || c == '=') return fail(Code::invalid, "expected base64url, found a character of base64");
+    c = c == '-' ? '+' : c == '_' ? '/' : c;
+  }
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  return unbase64(standard);
+}
+
 bool constant_time_equal(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned char difference = 0;

@@ -10,11 +10,12 @@
 
 namespace hf {
 
-std::string hex(std::string_view bytes);              // lower case
-Result<std::string> unhex(std::string_view text);     // either case; odd length or other characters: invalid
-std::string base64(std::string_view bytes);           // RFC 4648, padded
-Result<std::string> unbase64(std::string_view text);  // strict: padding required, no white space
-std::string base64url(std::string_view bytes);        // unpadded
+std::string hex(std::string_view bytes);                 // lower case
+Result<std::string> unhex(std::string_view text);        // either case; odd length or other characters: invalid
+std::string base64(std::string_view bytes);              // RFC 4648, padded
+Result<std::string> unbase64(std::string_view text);     // strict: padding required, no white space
+std::string base64url(std::string_view bytes);           // unpadded
+Result<std::string> unbase64url(std::string_view text);  // strict: no padding, no white space
 bool constant_time_equal(std::string_view a, std::string_view b);  // time depends on the lengths only
 
 // Integers to and from bytes, fixed order.

@@ -25,6 +25,11 @@ constexpr const char* kSchema[] = {
     "CREATE TABLE IF NOT EXISTS iam_keys (id TEXT PRIMARY KEY, user_id TEXT NOT NULL, service TEXT NOT NULL, "
     "used INTEGER NOT NULL, used_for TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS iam_keys_by_user ON iam_keys(user_id, id)",
+    "CREATE TABLE IF NOT EXISTS iam_passwords (user_id TEXT PRIMARY KEY, hash TEXT NOT NULL, must_change INTEGER NOT "
+    "NULL, created INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS iam_devices (serial TEXT PRIMARY KEY, account TEXT NOT NULL, user_id TEXT NOT NULL, "
+    "created INTEGER NOT NULL, enabled INTEGER NOT NULL, seed TEXT NOT NULL, last_step INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS iam_devices_by_user ON iam_devices(user_id)",
     "CREATE TABLE IF NOT EXISTS iam_generations (account TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
 };
 constexpr const char* kColumns =
@@ -238,6 +243,9 @@ Status erase(store::Txn& txn, const Entity& e) {
     return conflict("entities whose boundary it is");
   if (TRY(count(txn, "SELECT COUNT(*) FROM iam_keys WHERE user_id = ?", e.id)) > 0)
     return conflict("access keys or service-specific credentials");
+  if (TRY(count(txn, "SELECT COUNT(*) FROM iam_passwords WHERE user_id = ?", e.id)) > 0)
+    return conflict("a login profile");
+  if (TRY(count(txn, "SELECT COUNT(*) FROM iam_devices WHERE user_id = ?", e.id)) > 0) return conflict("MFA devices");
   const int64_t own = TRY(count(txn, "SELECT COUNT(*) FROM iam_documents WHERE owner = ?", e.id));
   if (own > (e.kind == Kind::policy ? 1 : 0))
     return conflict(e.kind == Kind::policy ? "versions that are not its default" : "inline policies");

@@ -150,14 +150,22 @@ Decision Evaluation::decide(const Found& identity, const Found& boundary, const 
 }
 
 Decision Evaluation::run() {
-  if (who_.administrator) return {true, "administrator"};
   // Who may call at all may ask who they are: AWS needs no right for it, and no Deny takes it away.
-  if (iequal(question_.action, "sts:GetCallerIdentity")) return {true, "everyone"};
+  if (iequal(question_.action, "sts:GetCallerIdentity"))
+    return {true, who_.administrator ? "administrator" : "everyone"};
   Found boundary, session, resource;
-  if (who_.boundary) scan(*who_.boundary, boundary);
   if (who_.session) session = scan(*who_.session);
+  if (who_.administrator) {
+    if (!session.deny.empty()) return {false, "deny:" + session.deny, true};
+    return who_.session && session.allow.empty() ? denied("the session's policies") : Decision{true, "administrator"};
+  }
+  if (who_.boundary) scan(*who_.boundary, boundary);
   if (question_.resource_policy) scan(*question_.resource_policy, resource);
-  return decide(scan(who_.policies), boundary, session, resource);
+  Decision decision = decide(scan(who_.policies), boundary, session, resource);
+  // A key may have a session of its own without a right to it; a Deny takes that away.
+  if (!decision.allowed && !decision.explicit_deny && iequal(question_.action, "sts:GetSessionToken"))
+    return {true, "everyone"};
+  return decision;
 }
 
 }  // namespace

@@ -54,13 +54,15 @@ struct Identity {
   std::string arn;             // arn:aws:iam::ACCOUNT:user/NAME; arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
   std::string user_id;         // AIDA..., or AROA...:SESSION
   std::string access_key_id;   // the credential that was used ("" for Bearer: then its key's id)
-  bool administrator = false;  // of the site: all actions in all accounts
+  bool administrator = false;  // of the site: all actions in all accounts, but what `session` does not allow
   std::vector<Policy> policies;
   std::optional<Policy> boundary = {};              // allows at most this
   std::optional<std::vector<Policy>> session = {};  // of the credential: allows at most what one of these does
   std::string role_arn = {};                        // of a role's session
   PrincipalKind kind = PrincipalKind::aws;          // of the others `arn` is the service's or provider's name
   Context facts = {};                               // aws:username, aws:PrincipalTag/..., in lower case
+  bool temporary = false;                           // the credential is a session's (security/sessions.h)
+  std::vector<std::pair<std::string, std::string>> transitive = {};  // session tags that the next role is given too
 };
 
 struct Question {
@@ -76,8 +78,8 @@ struct Question {
 };
 struct Decision {
   bool allowed = false;
-  std::string reason;  // "administrator", "everyone" (sts:GetCallerIdentity), "allow:<policy>/<sid or index>",
-                       // "deny:...", "implicit deny", "implicit deny: <why>"
+  std::string reason;  // "administrator", "everyone" (sts:GetCallerIdentity, sts:GetSessionToken), "allow:<policy>/<sid
+                       // or index>", "deny:...", "implicit deny", "implicit deny: <why>"
   bool explicit_deny = false;
 };
 Decision evaluate(const Identity& who, const Question& question);

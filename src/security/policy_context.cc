@@ -7,10 +7,17 @@
 namespace hf::security {
 namespace {
 
-constexpr std::string_view kKeys[] = {"aws:currenttime",     "aws:epochtime",       "aws:principalaccount",
-                                      "aws:principalarn",    "aws:principaltype",   "aws:referer",
-                                      "aws:requestedregion", "aws:securetransport", "aws:sourceip",
-                                      "aws:useragent",       "aws:userid",          "aws:username"};
+constexpr std::string_view kKeys[] = {
+    // of every request
+    "aws:currenttime", "aws:epochtime", "aws:principalaccount", "aws:principalarn", "aws:principaltype", "aws:referer",
+    "aws:requestedregion", "aws:securetransport", "aws:sourceip", "aws:useragent", "aws:userid", "aws:username",
+    // of sessions
+    "aws:federatedprovider", "aws:multifactorauthage", "aws:multifactorauthpresent", "aws:sourceidentity",
+    "aws:tokenissuetime",
+    // of requests for a session
+    "aws:tagkeys", "sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "sts:transitivetagkeys"};
+// With a tag's key behind it.
+constexpr std::string_view kTagKeys[] = {"aws:principaltag/", "aws:requesttag/"};
 
 std::string address_of(std::string_view peer) {
   if (peer.starts_with('[')) return std::string(peer.substr(1, peer.find(']') - 1));
@@ -20,11 +27,14 @@ std::string address_of(std::string_view peer) {
 Status check_key(std::string_view key, const std::string& where, bool trust) {
   const std::string k = lower(key);
   if (std::find(std::begin(kKeys), std::end(kKeys), k) != std::end(kKeys)) return {};
+  for (std::string_view prefix : kTagKeys)
+    if (k.size() > prefix.size() && k.starts_with(prefix)) return {};
   const bool of_token =
       !k.starts_with("aws:") && !k.starts_with("sts:") && (k.ends_with(":aud") || k.ends_with(":sub"));
-  if (trust && (k == "sts:externalid" || k == "sts:rolesessionname" || of_token)) return {};
+  if (trust && of_token) return {};
   std::string known;
   for (auto one : kKeys) known.append(known.empty() ? "" : ", ").append(one);
+  for (auto one : kTagKeys) known.append(", ").append(one).append("KEY");
   return fail(Code::invalid, "MalformedPolicyDocument",
               where + ": the key '" + std::string(key) + "' is never told here; expected one of " + known);
 }
@@ -72,7 +82,7 @@ Context request_context(const RequestFacts& request, const Identity& who) {
   tell("aws:requestedregion", request.region);
   tell("aws:useragent", request.user_agent);
   tell("aws:referer", request.referer);
-  tell("aws:principalarn", who.arn);
+  tell("aws:principalarn", who.role_arn.empty() ? who.arn : who.role_arn);
   tell("aws:principalaccount", who.account);
   tell("aws:userid", who.user_id);
   const size_t user = who.arn.find(":user/");

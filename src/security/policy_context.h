@@ -15,14 +15,14 @@ struct RequestFacts {
   bool tls = false;
   Micros now = 0;
 };
+// What is known of every request; sessions and requests for one tell more (security/sessions.h, api/sts).
 // aws:SourceIp, aws:SecureTransport, aws:CurrentTime, aws:EpochTime, aws:RequestedRegion, aws:UserAgent and aws:Referer
 // (where sent), aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:userid, aws:username (of a user).
 Context request_context(const RequestFacts& request, const Identity& who);
 
 // MalformedPolicyDocument: a condition or a variable with a key that request_context() never fills.
 Status check_known_keys(const Policy& policy);
-// The same of a role's trust policy, which is also told sts:ExternalId, sts:RoleSessionName and, of a web identity,
-// ISSUER:aud and ISSUER:sub.
+// The same of a role's trust policy, which is also told, of a web identity, ISSUER:aud and ISSUER:sub.
 Status check_trust_keys(const Policy& policy);
 
 }  // namespace hf::security

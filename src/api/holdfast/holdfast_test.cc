@@ -94,6 +94,8 @@ class Holdfast : public ::testing::Test {
       return {};
     });
     check(made.ok(), "an administrator");
+    memory.sessions =
+        std::make_unique<security::Sessions>(*memory.db, memory.clock, memory.random, *keys, crypto::Secret("root"));
     site.reset(new Site{.id = "0123456789abcdef",
                         .region = "site-1",
                         .version = "program-1",
@@ -102,6 +104,9 @@ class Holdfast : public ::testing::Test {
                         .db = *memory.db,
                         .objects = *memory.objects,
                         .keys = *keys,
+                        .sessions = *memory.sessions,
+                        .people = memory.people,
+                        .denial_texts = memory.denial_texts,
                         .ledger = *ledger,
                         .signing_key = memory.key,
                         .fleet = fleet,
@@ -190,12 +195,12 @@ TEST_F(Holdfast, GetCallerIdentityAsFormAndAsQuery) {
       EXPECT_NE(e->body.find("<Arn>arn:aws:iam::111122223333:user/"), std::string::npos);
     }
   }
-  Request r{"POST", "/", "", "Action=AssumeRole&Version=2011-06-15", {}, "127.0.0.1:8480"};
+  Request r{"POST", "/", "", "Action=AssumeRoot&Version=2011-06-15", {}, "127.0.0.1:8480"};
   r.headers.emplace_back("content-type", "application/x-www-form-urlencoded");
   memory.sign(r, "sts", admin.id, admin.secret);
   auto e = memory.send(*gate, r);
   EXPECT_EQ(e->status, 400) << e->body;
-  EXPECT_NE(e->body.find("AssumeRole is not implemented"), std::string::npos) << e->body;
+  EXPECT_NE(e->body.find("AssumeRoot is not implemented"), std::string::npos) << e->body;
 }
 
 TEST_F(Holdfast, KeysAreMadeListedUsedAndDeleted) {

@@ -66,6 +66,14 @@ Result<Entity> find(store::Txn& txn, const Call& call, Kind kind, const std::str
   return store_of::get(txn, kind, call.account(), name);
 }
 
+Result<Entity> user_of(store::Txn& txn, const Call& call, const std::optional<std::string>& name) {
+  if (name) return find(txn, call, Kind::user, *name);
+  auto entity = TRY(store_of::by_id(txn, call.who().user_id));
+  if (!entity || entity->kind != Kind::user)
+    return fail(Code::invalid, "ValidationError", "UserName: expected one, as the caller is no IAM user");
+  return *entity;
+}
+
 Result<Entity> find_policy(store::Txn& txn, const Call& call, const std::string& arn) {
   Entity e = TRY(store_of::policy_by_arn(txn, arn));
   if (e.account != call.account()) return fail(Code::not_found, "NoSuchEntity", "there is no policy " + arn);

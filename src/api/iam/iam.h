@@ -107,6 +107,8 @@ struct Named {
 std::string arn_for(const Call& call, Kind kind, const std::string& name, const std::string& path = "");
 // Of the caller's account.
 Result<Entity> find(store::Txn& txn, const Call& call, Kind kind, const std::string& name);
+// Named, or the caller, who must be one of IAM's.
+Result<Entity> user_of(store::Txn& txn, const Call& call, const std::optional<std::string>& name);
 Result<Entity> find_policy(store::Txn& txn, const Call& call, const std::string& arn);
 
 template <Kind K, class In>
@@ -170,5 +172,6 @@ void add_policies(Service& s);     // managed policies and their versions
 void add_attachments(Service& s);  // inline and attached policies, boundaries
 void add_members(Service& s);      // groups' members
 void add_keys(Service& s);         // access keys
+void add_log_in(Service& s);       // login profiles, MFA devices
 
 }  // namespace hf::api::iam_api

@@ -6,14 +6,6 @@ namespace {
 
 constexpr size_t kMaxKeys = 2;
 
-// The user: named, or the caller, who must be one of IAM's.
-Result<Entity> user_of(store::Txn& txn, const Call& call, const std::optional<std::string>& name) {
-  if (name) return find(txn, call, Kind::user, *name);
-  auto entity = TRY(store_of::by_id(txn, call.who().user_id));
-  if (!entity || entity->kind != Kind::user)
-    return fail(Code::invalid, "ValidationError", "UserName: expected one, as the caller is no IAM user");
-  return *entity;
-}
 template <class In>
 std::string user_arn(const Call& call, const In& in) {
   return in.user ? arn_for(call, Kind::user, *in.user) : call.who().arn;

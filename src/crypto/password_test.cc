@@ -1,0 +1,33 @@
+#include "crypto/password.h"
+
+#include <gtest/gtest.h>
+
+namespace hf::crypto {
+namespace {
+
+TEST(Password, OnlyItselfIsVerified) {
+  const Secret password("correct horse"), other("correct horsf");
+  const std::string a = *hash_password(password, std::string(16, 's')),
+                    b = *hash_password(password, std::string(16, 't'));
+  EXPECT_TRUE(a.starts_with("$argon2id$v=19$m=65536,t=3,p=1$")) << a;
+  EXPECT_NE(a, b);
+  EXPECT_TRUE(*verify_password(a, password));
+  EXPECT_TRUE(*verify_password(b, password));
+  EXPECT_FALSE(*verify_password(a, other));
+  EXPECT_FALSE(*verify_password(a, Secret("")));
+  EXPECT_FALSE(*verify_password("", password));
+  EXPECT_FALSE(*verify_password("$argon2id$v=19$m=65536,t=3,p=1$x", password));
+  EXPECT_FALSE(*verify_password(a.substr(0, a.size() - 1), password));
+}
+
+// RFC 6238, appendix B (SHA-1, eight digits there; the last six are these).
+TEST(Password, OneTimeCodesOfTheRfc) {
+  const std::string key = "12345678901234567890";
+  const std::pair<int64_t, const char*> cases[] = {{59, "287082"},         {1111111109, "081804"},
+                                                   {1111111111, "050471"}, {1234567890, "005924"},
+                                                   {2000000000, "279037"}, {20000000000, "353130"}};
+  for (const auto& [time, code] : cases) EXPECT_EQ(one_time_code(key, time / 30), code) << time;
+}
+
+}  // namespace
+}  // namespace hf::crypto
