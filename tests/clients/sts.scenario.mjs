@@ -4,7 +4,7 @@ import {
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
 import {
-  AssumeRoleCommand, AssumeRoleWithSAMLCommand, DecodeAuthorizationMessageCommand, GetAccessKeyInfoCommand,
+  AssumeRoleCommand, AssumeRootCommand, DecodeAuthorizationMessageCommand, GetAccessKeyInfoCommand,
   GetCallerIdentityCommand, GetSessionTokenCommand, STSClient,
 } from '@aws-sdk/client-sts';
 
@@ -99,7 +99,7 @@ export default async (t) => {
     const told = JSON.parse(DecodedMessage);
     t.equal([told.allowed, told.context.action], [false, 'iam:ListUsers']);
   });
-  await t.check('AssumeRoleWithSAML is not implemented, in STS\'s own words', () => t.refused(
-    sts.send(new AssumeRoleWithSAMLCommand({ RoleArn, PrincipalArn: RoleArn, SAMLAssertion: 'AAAA' })),
+  await t.check('AssumeRoot is not implemented, in STS\'s own words', () => t.refused(
+    sts.send(new AssumeRootCommand({ TargetPrincipal: t.account, TaskPolicyArn: { arn: 'arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials' } })),
     { name: 'InvalidAction', status: 400 }));
 };
