@@ -176,10 +176,11 @@ TEST_F(Unwritable, NothingHappensWithoutItsEntry) {
 TEST_F(Unwritable, EveryOperationIsAmongTheActs) {
   std::set<std::string> tried;
   for (const Act& act : acts()) tried.insert(act.name);
-  // Tried in holdfast/holdfast_test, holdfast/log_in_test, fleet/doors_test, or by their like: HeadObject's and a
-  // part's acts are GetObject's and PutObject's.
+  // Tried in holdfast/holdfast_test, holdfast/log_in_test, sts/web_identity_test, fleet/doors_test, or by their like:
+  // HeadObject's and a part's acts are GetObject's and PutObject's.
   for (const char* name : {"CreateKey",
                            "LogIn",
+                           "SetOidcKeys",
                            "DeleteKey",
                            "CreateAccount",
                            "ImportModel",

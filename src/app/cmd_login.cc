@@ -12,8 +12,8 @@ namespace json = boost::json;
 namespace {
 
 struct Arguments {
-  std::string user, account, endpoint, ca, region = "site-1";
-  int64_t seconds = 43'200;
+  std::string user, account, endpoint, ca, region = "site-1", role, token_file, session = "login";
+  int64_t seconds = 0;
   bool change = false;
 };
 
@@ -40,7 +40,8 @@ Result<json::value> ask(ApiClient& client, const json::object& body) {
 }
 
 Result<json::value> log_in(ApiClient& client, const Arguments& a) {
-  json::object body{{"user", a.user}, {"seconds", a.seconds}};
+  json::object body{{"user", a.user}};
+  if (a.seconds) body["seconds"] = a.seconds;
   if (!a.account.empty()) body["account"] = a.account;
   body["password"] = TRY(read_secret("password of " + a.user));
   auto with_new = [&]() -> Status {
@@ -65,10 +66,36 @@ Result<json::value> log_in(ApiClient& client, const Arguments& a) {
   return answer;
 }
 
+// The text of the first element of the name: the answer is our own, so no parser is needed.
+std::string element(const std::string& xml, const std::string& name) {
+  const size_t at = xml.find("<" + name + ">"), from = at + name.size() + 2;
+  return at == xml.npos ? std::string() : xml.substr(from, xml.find('<', from) - from);
+}
+
+// With a token of an OpenID Connect provider: AssumeRoleWithWebIdentity, as the AWS tools do it themselves.
+Result<json::value> with_token(const Context& context, ApiClient& client, const Arguments& a) {
+  const std::string token(trim(TRY(context.fs.read_file(a.token_file, 64 << 10))));
+  ApiClient::Request request;
+  request.method = "POST";
+  request.anonymous = true;
+  request.headers.set("content-type", "application/x-www-form-urlencoded");
+  request.body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" + percent_encode(a.role) +
+                 "&RoleSessionName=" + percent_encode(a.session) + "&WebIdentityToken=" + percent_encode(token) +
+                 (a.seconds ? "&DurationSeconds=" + std::to_string(a.seconds) : "");
+  const std::string xml = TRY(client.expect(request)).body;
+  return json::value(json::object{{"access_key_id", element(xml, "AccessKeyId")},
+                                  {"secret_access_key", element(xml, "SecretAccessKey")},
+                                  {"session_token", element(xml, "SessionToken")},
+                                  {"expiration", element(xml, "Expiration")},
+                                  {"arn", element(xml, "Arn")}});
+}
+
 Result<int> login(const Context& context, const Arguments& a) {
+  if (a.token_file.empty() == a.user.empty() || a.token_file.empty() != a.role.empty())
+    return fail(Code::invalid, "expected a user, or --token-file with --role");
   Connection connection = TRY(connection_of(context, a));
   auto client = TRY(ApiClient::make(connection, context.clock, 30'000));
-  const json::value answer = TRY(log_in(*client, a));
+  const json::value answer = TRY(a.token_file.empty() ? log_in(*client, a) : with_token(context, *client, a));
   if (context.json) {  // as credential_process has it
     print_json(json::object{{"Version", 1},
                             {"AccessKeyId", member(answer, "access_key_id")},
@@ -97,7 +124,10 @@ void add_login_command(CLI::App& app, Context& context, Work& work) {
   auto a = std::make_shared<Arguments>();
   auto* ctx = &context;
   auto* command = app.add_subcommand("login", "a person's password for credentials that end; prints them for eval");
-  command->add_option("user", a->user, "the IAM user")->required();
+  command->add_option("user", a->user, "the IAM user");
+  command->add_option("--token-file", a->token_file, "in place of a user: a token of an OpenID Connect provider");
+  command->add_option("--role", a->role, "with a token: the role to assume (its ARN)");
+  command->add_option("--session-name", a->session, "with a token: the session's name")->capture_default_str();
   command->add_option("--account", a->account, "its account, where the site has several");
   command->add_option("--endpoint", a->endpoint, "https://HOST:PORT of a site elsewhere");
   command->add_option("--ca", a->ca, "the certificate authority of that site (a PEM file)");

@@ -64,8 +64,11 @@ class PieceSink final : public BodySink {
 
 class ClientImpl final : public Client {
  public:
-  ClientImpl(Endpoint endpoint, std::shared_ptr<ClientTls> tls, int timeout_ms)
-      : endpoint_(std::move(endpoint)), tls_(std::move(tls)), timeout_ms_(timeout_ms) {}
+  ClientImpl(Endpoint endpoint, std::shared_ptr<ClientTls> tls, int timeout_ms, std::string unix_path)
+      : endpoint_(std::move(endpoint)),
+        tls_(std::move(tls)),
+        timeout_ms_(timeout_ms),
+        unix_path_(std::move(unix_path)) {}
 
   const std::string& authority() const override { return endpoint_.authority; }
   Result<Response> request(const std::string& method, const std::string& target, const Headers& headers,
@@ -87,6 +90,7 @@ class ClientImpl final : public Client {
   const Endpoint endpoint_;
   const std::shared_ptr<ClientTls> tls_;
   const int timeout_ms_;
+  const std::string unix_path_;
   std::unique_ptr<Wire> wire_;
 };
 
@@ -201,7 +205,7 @@ Result<Response> ClientImpl::exchange(const std::string& method, const Sender& s
 
 Result<Response> ClientImpl::attempt(const std::string& method, const Sender& send, const Piece& piece,
                                      bool& answered) {
-  if (!wire_) wire_ = TRY(Wire::connect(endpoint_, tls_, timeout_ms_));
+  if (!wire_) wire_ = TRY(Wire::connect(endpoint_, tls_, timeout_ms_, unix_path_));
   auto give_up = [&](Error error) -> Result<Response> {
     wire_ = nullptr;
     return error;
@@ -274,7 +278,8 @@ Result<std::unique_ptr<Client>> Client::make(std::string endpoint, ClientOptions
       return fail(Code::invalid, "TLS to " + parsed.authority + " needs the authority to trust");
     tls = TRY(ClientTls::make(options.ca_pem));
   }
-  return std::unique_ptr<Client>(new ClientImpl(std::move(parsed), std::move(tls), options.timeout_ms));
+  return std::unique_ptr<Client>(
+      new ClientImpl(std::move(parsed), std::move(tls), options.timeout_ms, options.unix_path));
 }
 
 }  // namespace hf::http

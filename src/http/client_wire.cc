@@ -1,6 +1,7 @@
 #include "http/client_wire.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/bio.h>
@@ -10,6 +11,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
@@ -129,7 +131,27 @@ Result<std::shared_ptr<ClientTls>> ClientTls::make(const std::string& ca_pem) {
 
 ClientTls::~ClientTls() { SSL_CTX_free(context_); }
 
-Result<std::unique_ptr<Wire>> Wire::connect(const Endpoint& endpoint, std::shared_ptr<ClientTls> tls, int timeout_ms) {
+Result<std::unique_ptr<Wire>> Wire::connect_file(const std::string& path, int timeout_ms) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  if (path.size() >= sizeof to.sun_path) return fail(Code::invalid, "a socket's path is too long: " + path);
+  std::memcpy(to.sun_path, path.data(), path.size());
+  os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket || ::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+    return fail(Code::unavailable, "cannot connect to " + path + ": " + system_error(errno));
+  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
+  return std::unique_ptr<Wire>(new Wire(std::move(socket), timeout_ms));
+}
+
+Result<std::unique_ptr<Wire>> Wire::connect(const Endpoint& endpoint, std::shared_ptr<ClientTls> tls, int timeout_ms,
+                                            const std::string& unix_path) {
+  if (!unix_path.empty()) {
+    auto wire = TRY(connect_file(unix_path, timeout_ms));
+    if (!tls) return wire;
+    wire->tls_ = tls;
+    TRY(wire->handshake(endpoint, *tls));
+    return wire;
+  }
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | (is_address(endpoint.host) ? AI_NUMERICHOST : 0);

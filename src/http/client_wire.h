@@ -38,14 +38,16 @@ class ClientTls {
 class Wire {
  public:
   // Connects, and with `tls` (may be null) verifies the server's certificate for the endpoint's name or address.
-  static Result<std::unique_ptr<Wire>> connect(const Endpoint& endpoint, std::shared_ptr<ClientTls> tls,
-                                               int timeout_ms);
+  // `unix_path`: a socket file in place of the endpoint's address; "": none.
+  static Result<std::unique_ptr<Wire>> connect(const Endpoint& endpoint, std::shared_ptr<ClientTls> tls, int timeout_ms,
+                                               const std::string& unix_path = {});
   ~Wire();
   Status send(std::string_view bytes);
   Result<size_t> receive(std::span<char> out);  // 0: the server closed
   bool speaks();                                // without waiting: there is something to read, or the server closed
 
  private:
+  static Result<std::unique_ptr<Wire>> connect_file(const std::string& path, int timeout_ms);
   Wire(os::Fd socket, int timeout_ms) : socket_(std::move(socket)), timeout_ms_(timeout_ms) {}
   Status handshake(const Endpoint& endpoint, ClientTls& tls);
   Status wait(short events, std::string_view what);

@@ -133,6 +133,8 @@ class Server {
 struct ClientOptions {
   std::string ca_pem;       // trust exactly this authority; empty: no TLS allowed
   int timeout_ms = 60'000;  // without progress
+  // A socket file to connect to in place of the endpoint's address (an egress door); TLS verifies the endpoint's name.
+  std::string unix_path = {};
 };
 struct Response {
   int status = 0;

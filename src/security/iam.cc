@@ -30,6 +30,10 @@ constexpr const char* kSchema[] = {
     "CREATE TABLE IF NOT EXISTS iam_devices (serial TEXT PRIMARY KEY, account TEXT NOT NULL, user_id TEXT NOT NULL, "
     "created INTEGER NOT NULL, enabled INTEGER NOT NULL, seed TEXT NOT NULL, last_step INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS iam_devices_by_user ON iam_devices(user_id)",
+    "CREATE TABLE IF NOT EXISTS iam_providers (account TEXT NOT NULL, url TEXT NOT NULL, client_ids TEXT NOT NULL, "
+    "thumbprints TEXT NOT NULL, tags TEXT NOT NULL, created INTEGER NOT NULL, keys TEXT NOT NULL, fetched INTEGER NOT "
+    "NULL, asked INTEGER NOT NULL, door TEXT NOT NULL, keys_url TEXT NOT NULL, ca TEXT NOT NULL, PRIMARY KEY(account, "
+    "url)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS iam_generations (account TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
 };
 constexpr const char* kColumns =

@@ -194,7 +194,7 @@ Status WebToken::verify(const KeySet& keys, Micros now) const {
     if ((!kid_.empty() && !k.kid.empty() && k.kid != kid_) || (!k.alg.empty() && k.alg != algorithm_)) continue;
     good = signed_by(k.key, algorithm_, signed_part_, signature_);
   }
-  if (!good) return bad("no key of the provider's set has signed it");
+  if (!good) return fail(Code::denied, kUnknownSigner, "WebIdentityToken: no key of the provider's set has signed it");
   if (issuer_.empty() || subject_.empty() || audiences_.empty() || expires_ == 0 || issued_ == 0)
     return bad("expected the claims iss, sub, aud, exp and iat");
   const int64_t seconds = now / 1'000'000;

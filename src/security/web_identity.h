@@ -13,6 +13,9 @@
 
 namespace hf::security {
 
+// The name of the error that no key of the set has signed a token: another key set may have the key.
+inline constexpr const char* kUnknownSigner = "UnknownSigner";
+
 class KeySet {
  public:
   // At most 256 KiB and 100 keys. Keys for encryption, of other types, or with private parts are refused by their
@@ -34,8 +37,8 @@ class WebToken {
   // At most 20,000 characters. denied (InvalidIdentityToken): it is none.
   static Result<WebToken> parse(std::string_view text);
   std::string_view issuer() const { return issuer_; }  // not verified
-  // denied: InvalidIdentityToken (no key of the set has signed it; a claim is missing, not of its type, of the time to
-  // come), ExpiredTokenException. A clock may be a minute off.
+  // denied: UnknownSigner (no key of the set has signed it), InvalidIdentityToken (a claim is missing, or of the time
+  // to come), ExpiredTokenException. A clock may be a minute off.
   Status verify(const KeySet& keys, Micros now) const;
 
   // True once verify() has said so.

@@ -23,6 +23,7 @@ Service holdfast() {
   s.bearer = true;
   holdfast_api::add_keys(s);
   holdfast_api::add_log_in(s);
+  holdfast_api::add_oidc(s);
   holdfast_api::add_ledger(s);
   holdfast_api::add_receipts(s);
   holdfast_api::add_evidence(s);

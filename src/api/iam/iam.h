@@ -173,5 +173,6 @@ void add_attachments(Service& s);  // inline and attached policies, boundaries
 void add_members(Service& s);      // groups' members
 void add_keys(Service& s);         // access keys
 void add_log_in(Service& s);       // login profiles, MFA devices
+void add_providers(Service& s);    // OpenID Connect providers
 
 }  // namespace hf::api::iam_api

@@ -270,10 +270,22 @@ TEST(Iam, NothingChangesWithoutItsEntry) {
   }
   const std::string before = testing::everything(*s.db);
   s.ledger.broken = true;
-  // Those of the log-in need a device and its codes: holdfast/log_in_test.
-  std::set<std::string> tried = {"CreateLoginProfile",     "UpdateLoginProfile",    "DeleteLoginProfile",
-                                 "ChangePassword",         "EnableMFADevice",       "DeactivateMFADevice",
-                                 "CreateVirtualMFADevice", "DeleteVirtualMFADevice"};
+  // Those of the log-in need a device and its codes: holdfast/log_in_test. Those of providers: sts/web_identity_test.
+  std::set<std::string> tried = {"CreateOpenIDConnectProvider",
+                                 "DeleteOpenIDConnectProvider",
+                                 "AddClientIDToOpenIDConnectProvider",
+                                 "RemoveClientIDFromOpenIDConnectProvider",
+                                 "UpdateOpenIDConnectProviderThumbprint",
+                                 "TagOpenIDConnectProvider",
+                                 "UntagOpenIDConnectProvider",
+                                 "CreateLoginProfile",
+                                 "UpdateLoginProfile",
+                                 "DeleteLoginProfile",
+                                 "ChangePassword",
+                                 "EnableMFADevice",
+                                 "DeactivateMFADevice",
+                                 "CreateVirtualMFADevice",
+                                 "DeleteVirtualMFADevice"};
   for (const auto& [operation, form] : acts) {
     const auto answer = s.iam(operation, form);
     EXPECT_GE(answer.status, 500) << operation << answer.body;

@@ -21,17 +21,20 @@ AssumedView assumed_view(const Entity& role, const std::string& session) {
   return {role.id + ":" + session, "arn:aws:sts::" + role.account + ":assumed-role/" + role.name + "/" + session};
 }
 
-// arn:aws:iam::ACCOUNT:role/PATH/NAME
-Result<Wanted> wanted_role(Call& call, const std::string& arn) {
-  Wanted out;
-  out.arn = arn;
-  out.trust.id = "trust-policy";
+Result<std::string> account_of_role(const std::string& arn) {
   const auto parts = split(arn, ':');
   if (parts.size() != 6 || parts[0] != "arn" || parts[1] != "aws" || parts[2] != "iam" || !parts[3].empty() ||
       parts[4].size() != 12 || !parts[5].starts_with("role/"))
     return fail(Code::invalid, "ValidationError",
                 "RoleArn: expected arn:aws:iam::ACCOUNT:role/NAME, found " + clip_utf8(arn, 200));
-  const std::string account(parts[4]), name(parts[5].substr(parts[5].rfind('/') + 1));
+  return std::string(parts[4]);
+}
+
+Result<Wanted> wanted_role(Call& call, const std::string& arn) {
+  Wanted out;
+  out.arn = arn;
+  out.trust.id = "trust-policy";
+  const std::string account = TRY(account_of_role(arn)), name(arn.substr(arn.rfind('/') + 1));
   TRY(call.read([&](store::Txn& txn) -> Status {
     out.role.reset();
     auto found = security::iam::get(txn, security::iam::Kind::role, account, name);
@@ -116,9 +119,10 @@ Service sts() {
   s.version = "2011-06-15";
   s.xml_namespace = "https://sts.amazonaws.com/doc/2011-06-15/";
   sts_api::add_roles(s);
+  sts_api::add_web_identity(s);
   sts_api::add_tokens(s);
-  for (const char* name : {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetDelegatedAccessToken",
-                           "GetFederationToken", "GetWebIdentityToken"})
+  for (const char* name :
+       {"AssumeRoleWithSAML", "AssumeRoot", "GetDelegatedAccessToken", "GetFederationToken", "GetWebIdentityToken"})
     s.missing(name);
   return s;
 }

@@ -75,7 +75,11 @@ struct Factor {
 Result<security::Sessions::Issued> give(Call& call, security::Session session, int64_t seconds,
                                         const std::string& detail, const Factor& factor);
 
-void add_roles(Service& s);   // AssumeRole
-void add_tokens(Service& s);  // GetSessionToken, GetAccessKeyInfo, DecodeAuthorizationMessage, GetCallerIdentity
+// The account of arn:aws:iam::ACCOUNT:role/NAME. ValidationError: it is none.
+Result<std::string> account_of_role(const std::string& arn);
+
+void add_roles(Service& s);         // AssumeRole
+void add_web_identity(Service& s);  // AssumeRoleWithWebIdentity
+void add_tokens(Service& s);        // GetSessionToken, GetAccessKeyInfo, DecodeAuthorizationMessage, GetCallerIdentity
 
 }  // namespace hf::api::sts_api
