@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "api/errors.h"
+#include "api/resource_policy.h"
 #include "security/denials.h"
 #include "security/policy_context.h"
 
@@ -55,6 +56,7 @@ security::Entry Call::entry(const std::string& detail) const {
   e.reason = reason_;
   e.request_id = request_id_;
   e.source = head_.peer;
+  e.credential = who_.access_key_id;
   e.detail = detail;
   return e;
 }
@@ -84,9 +86,33 @@ security::Context Call::request_context_of() const {
                                    who_);
 }
 
-security::Decision Call::decide(security::Question question) const {
+// A resource that has an owner and a policy of its own is judged by both. Creating one asks for a name that may be
+// another's: that is a conflict, and no question of rights.
+security::Decision Call::decide(security::Question question) {
   question.context.insert(context_.begin(), context_.end());
-  return security::evaluate(who_, question);
+  ResourceFacts facts;
+  const std::string_view bucket = question.action == "s3:CreateBucket" ? "" : bucket_of_arn(question.resource);
+  if (!bucket.empty()) {
+    auto read = site_.db.read([&](store::Txn& txn) -> Status {
+      facts = TRY(resource_facts(txn, question.resource));
+      return {};
+    });
+    if (!read.ok()) {
+      if (site_.log) site_.log("request " + request_id_ + ": " + read.error().message);
+      return {false, "the resource's own policy cannot be read"};
+    }
+    question.owner = facts.owner;
+    if (facts.policy) question.resource_policy = &*facts.policy;
+  }
+  security::Decision decision = security::evaluate(who_, question);
+  if (decision.allowed && !bucket.empty() && !facts.owner.empty() && facts.owner != who_.account)
+    let_in_["arn:aws:s3:::" + std::string(bucket)] = facts.owner;
+  return decision;
+}
+
+bool Call::let_in(const std::string& bucket_arn, const std::string& owner) const {
+  auto it = let_in_.find(bucket_arn);
+  return it != let_in_.end() && it->second == owner;
 }
 
 Status Call::may(std::string_view action, std::string_view resource) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "http/http.h"
 #include "security/ledger.h"
 #include "security/policy.h"
+#include "security/quota.h"
 #include "store/db.h"
 
 namespace hf::store {
@@ -28,6 +30,7 @@ class Fleet;
 class Models;
 class Jobs;
 class Doors;
+class Trails;
 }  // namespace hf::fleet
 
 namespace hf::api {
@@ -55,7 +58,9 @@ struct Site {
   os::Fs* fs = nullptr;                              // for evidence and for models that are imported
   std::string state = {};                            // the state folder; "": there is none
   fleet::Doors* doors = nullptr;                     // the ways out; null: there is none
+  fleet::Trails* trails = nullptr;                   // null: in tests that have no CloudTrail
   std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
+  security::QuotaMeter quotas = {};                  // of inferences, by identity (api/quotas.h)
 };
 
 class Call : public std::enable_shared_from_this<Call> {
@@ -77,6 +82,9 @@ class Call : public std::enable_shared_from_this<Call> {
   Status may(security::Question question);
   // The same for every resource whose ARN begins with `prefix`: what a job reads and writes later, as the site.
   Status may_all(std::string_view action, std::string_view prefix);
+
+  // A bucket (its ARN) of another account, whose policy has allowed something of this call.
+  bool let_in(const std::string& bucket_arn, const std::string& owner) const;
 
   // The mutation and its ledger entry, in one transaction. `detail`: canonical JSON object, or "". An operation marked
   // Effect::write must commit once when it succeeds (the gate checks).
@@ -110,17 +118,18 @@ class Call : public std::enable_shared_from_this<Call> {
         context_(request_context_of()) {}
   security::Context request_context_of() const;
   security::Entry entry(const std::string& detail) const;
-  security::Decision decide(security::Question question) const;
+  security::Decision decide(security::Question question);
   Status decided(const security::Decision& decision, const security::Question& question, const std::string& resource);
   Site& site_;
   security::Denials& denials_;
   security::Identity who_;
   std::string action_, resource_, request_id_;
   http::RequestHead head_;
-  std::weak_ptr<http::Exchange> exchange_;  // weak: a call that is kept must not keep a client waiting
-  security::Context context_;               // what conditions of policies are told
-  std::string reason_;                      // why it was allowed
-  std::string denial_;                      // what DecodeAuthorizationMessage tells of a denial; JSON, or ""
+  std::weak_ptr<http::Exchange> exchange_;     // weak: a call that is kept must not keep a client waiting
+  security::Context context_;                  // what conditions of policies are told
+  std::map<std::string, std::string> let_in_;  // buckets of other accounts (ARNs), and whose they are
+  std::string reason_;                         // why it was allowed
+  std::string denial_;                         // what DecodeAuthorizationMessage tells of a denial; JSON, or ""
   std::atomic<bool> committed_ = false;
   std::atomic<bool> asked_ = false;   // may() was called
   std::atomic<bool> denied_ = false;  // and has put a denial into the ledger

@@ -157,6 +157,8 @@ constexpr NameStatus kStatuses[] = {
     {"NoSuchKey", 404},
     {"NoSuchVersion", 404},
     {"NoSuchUpload", 404},
+    {"NoSuchBucketPolicy", 404},
+    {"MalformedPolicy", 400},
     {"NotFound", 404},
     {"BucketAlreadyExists", 409},
     {"BucketAlreadyOwnedByYou", 409},
@@ -304,7 +306,8 @@ Reply error_reply(const ErrorForm& form, const Error& error, const std::string& 
   Reply out;
   out.status = named.status;
   add_request_id(form, request_id, out.headers);
-  if (named.status == 429 || named.status == 503) out.headers.set("retry-after", "1");
+  if (named.status == 429 || named.status == 503)
+    out.headers.set("retry-after", std::to_string(error.retry_after_s > 0 ? error.retry_after_s : 1));
   switch (family_of(form.protocol)) {
     case Family::json: {
       const bool rest = is_rest(form.protocol);

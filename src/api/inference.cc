@@ -6,9 +6,11 @@
 #include <map>
 #include <mutex>
 
+#include "api/quotas.h"
 #include "base/bytes.h"
 #include "fleet/deployments.h"
 #include "fleet/registry.h"
+#include "fleet/usage.h"
 #include "security/receipt.h"
 #include "wire/json.h"
 
@@ -164,34 +166,17 @@ std::string end_detail(const security::Receipt& r) {
   return canonical(members);
 }
 
-Status add_usage(store::Txn& txn, const security::Receipt& r) {
-  const std::string day = iso8601(r.time).substr(0, 10);
-  const std::string name = day + "/" + r.principal + "/" + r.model;
-  int64_t requests = 0, errors = 0, input = 0, output = 0;
-  if (auto before = TRY(store::get_record(txn, "usage", r.account, name))) {
-    const json::value v = TRY(wire::parse_json(before->body));
-    auto read = [&](const char* member) {
-      const json::value* at = v.is_object() ? v.get_object().if_contains(member) : nullptr;
-      return at && at->is_int64() ? at->get_int64() : 0;
-    };
-    requests = read("requests");
-    errors = read("errors");
-    input = read("input_tokens");
-    output = read("output_tokens");
-  }
-  store::Record record;
-  record.kind = "usage";
-  record.account = r.account;
-  record.name = name;
-  record.created = record.updated = r.time;
-  record.body = canonical({{"day", quoted(day)},
-                           {"errors", std::to_string(errors + (r.stop_reason == "error" ? 1 : 0))},
-                           {"input_tokens", std::to_string(input + r.input_tokens)},
-                           {"model", quoted(r.model)},
-                           {"output_tokens", std::to_string(output + r.output_tokens)},
-                           {"principal", quoted(r.principal)},
-                           {"requests", std::to_string(requests + 1)}});
-  return store::put_record(txn, record);
+// Of a role's session the role: its sessions have many names.
+Status add_usage(store::Txn& txn, const Call& call, const security::Receipt& r) {
+  fleet::Usage more;
+  more.account = r.account;
+  more.principal = identity_arn(call.who());
+  more.model = r.model;
+  more.requests = 1;
+  more.errors = r.stop_reason == "error" ? 1 : 0;
+  more.input_tokens = r.input_tokens;
+  more.output_tokens = r.output_tokens;
+  return fleet::add_usage(txn, r.time, more);
 }
 
 // The end of every answer, good or bad: ledger entry, receipt and usage in one transaction.
@@ -207,7 +192,7 @@ Status write_end(Call& call, security::Receipt& r, const Result<fleet::Finished>
     record.created = record.updated = r.time;
     record.body = security::to_json(r);
     TRY(store::put_record(txn, record));
-    return add_usage(txn, r);
+    return add_usage(txn, call, r);
   });
   if (!index.ok()) return std::move(index).error();
   return {};
@@ -282,10 +267,12 @@ class Control {
 
 class Stream final : public fleet::Sink {
  public:
-  Stream(std::shared_ptr<Call> call, security::Receipt receipt, std::shared_ptr<StreamListener> listener)
-      : call_(std::move(call)), receipt_(std::move(receipt)), listener_(std::move(listener)) {}
+  Stream(std::shared_ptr<Call> call, security::Receipt receipt, std::shared_ptr<StreamListener> listener,
+         QuotaHold hold)
+      : call_(std::move(call)), receipt_(std::move(receipt)), listener_(std::move(listener)), hold_(std::move(hold)) {}
   bool text(std::string piece) override { return listener_->text(std::move(piece)); }
   void done(const fleet::Finished& finished) override {
+    hold_.end(finished.input_tokens + finished.output_tokens);
     if (Status written = write_end(*call_, receipt_, finished); !written.ok())
       return listener_->failed(fail(Code::unavailable, "the answer could not be recorded: " + written.error().message));
     Answer answer;
@@ -294,6 +281,7 @@ class Stream final : public fleet::Sink {
     listener_->done(answer);
   }
   void failed(const Error& error) override {
+    hold_.end(0);
     (void)write_end(*call_, receipt_, error);  // the listener hears of the first failure
     listener_->failed(error);
   }
@@ -302,6 +290,7 @@ class Stream final : public fleet::Sink {
   std::shared_ptr<Call> call_;
   security::Receipt receipt_;
   std::shared_ptr<StreamListener> listener_;
+  QuotaHold hold_;
 };
 
 // Nobody hears of it but a client that closed its sending side only.
@@ -336,6 +325,7 @@ std::string model_resource(const Call& call, const std::string& model_id) {
 }
 
 Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest request) {
+  QuotaHold hold = TRY(QuotaHold::take(call, request.sampling.max_tokens));
   (void)TRY(call.site().fleet.load(target.digest));
   if (call.client_gone()) return nobody_waits();  // loading may have taken minutes
   complete(call, target, request);
@@ -345,6 +335,7 @@ Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest
   call.on_client_gone([control] { control->cancel(); });
   control->started(TRY(call.site().fleet.generate(request, sink)));
   auto end = sink->wait();
+  hold.end(end.ok() ? end->input_tokens + end->output_tokens : 0);
   TRY(write_end(call, receipt, end));  // what was computed is counted, whoever read it
   if (end.ok() && end->stop_reason == "cancelled") return nobody_waits();
   Answer answer;
@@ -356,6 +347,7 @@ Result<Answer> generate(Call& call, const Target& target, fleet::GenerateRequest
 
 Result<StreamHandle> generate_stream(Call& call, const Target& target, fleet::GenerateRequest request,
                                      std::shared_ptr<StreamListener> listener) {
+  QuotaHold hold = TRY(QuotaHold::take(call, request.sampling.max_tokens));
   (void)TRY(call.site().fleet.load(target.digest));
   complete(call, target, request);
   security::Receipt receipt = begin_receipt(call, target, request);
@@ -367,7 +359,8 @@ Result<StreamHandle> generate_stream(Call& call, const Target& target, fleet::Ge
   auto control = std::make_shared<Control>(call.site().fleet);
   StreamHandle handle{receipt.id, [control] { control->cancel(); }, [control] { control->resume(); }};
   listener->begin(handle);
-  auto id = call.site().fleet.generate(request, std::make_shared<Stream>(call.keep(), receipt, listener));
+  auto id =
+      call.site().fleet.generate(request, std::make_shared<Stream>(call.keep(), receipt, listener, std::move(hold)));
   if (!id.ok()) {
     (void)write_end(call, receipt, id.error());
     return std::move(id).error();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/gate.h"
+#include "fleet/trails.h"
 #include "os/fake.h"
 #include "security/keys.h"
 #include "security/people.h"
@@ -238,7 +239,9 @@ class MemorySite {
   std::unique_ptr<store::Db> db = open_db();
   MemoryLedger ledger{journal, *db};
   MemoryKeys keys;
-  std::unique_ptr<security::Keys> real_keys;  // in place of `keys`, where a test sets it before site()
+  std::unique_ptr<security::Keys> real_keys;    // in place of `keys`, where a test sets it before site()
+  std::unique_ptr<BreakableLedger> own_ledger;  // a real one in place of `ledger`, where a test sets it before site()
+  std::unique_ptr<fleet::Trails> trails;        // with own_ledger
   std::unique_ptr<security::Sessions> sessions;
   security::People people{*db, clock, random, crypto::Secret("root")};
   security::Sealer denial_texts{crypto::Secret("root"), "denial", random};
@@ -254,6 +257,10 @@ class MemorySite {
   Site& site() {
     if (!sessions)
       sessions = std::make_unique<security::Sessions>(*db, clock, random, all_keys(), crypto::Secret("root"));
+    if (!trails && own_ledger)
+      trails = std::move(
+          *fleet::Trails::open({clock, random, *db, *objects, *own_ledger},
+                               {.region = "site-1", .principal = "arn:aws:holdfast:site-1::site/x", .thread = false}));
     if (!site_)
       site_.reset(new Site{.id = "0123456789abcdef",
                            .region = "site-1",
@@ -266,13 +273,14 @@ class MemorySite {
                            .sessions = *sessions,
                            .people = people,
                            .denial_texts = denial_texts,
-                           .ledger = ledger,
+                           .ledger = own_ledger ? static_cast<security::Ledger&>(*own_ledger) : ledger,
                            .signing_key = key,
                            .fleet = *fleet,
                            .models = *models,
                            .jobs = *jobs,
                            .status_json = [] { return "{}"; },
-                           .log = [this](const std::string& line) { log.push_back(line); }});
+                           .log = [this](const std::string& line) { log.push_back(line); },
+                           .trails = trails.get()});
     return *site_;
   }
 

@@ -164,6 +164,7 @@ void build(CLI::App& app, Context& context, Work& work) {
   add_access_commands(app, context, work);
   add_login_command(app, context, work);
   add_oidc_commands(app, context, work);
+  add_usage_commands(app, context, work);
   add_egress_commands(app, context, work);
   add_s3_commands(app, context, work);
   add_evidence_commands(app, context, work);

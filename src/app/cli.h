@@ -41,6 +41,7 @@ void add_try_command(CLI::App& jobs, Context& context, Work& work);        // jo
 void add_access_commands(CLI::App& app, Context& context, Work& work);     // keys accounts
 void add_evidence_commands(CLI::App& app, Context& context, Work& work);   // ledger receipt evidence coverage
 void add_login_command(CLI::App& app, Context& context, Work& work);       // login
+void add_usage_commands(CLI::App& app, Context& context, Work& work);      // usage quotas
 void add_oidc_commands(CLI::App& app, Context& context, Work& work);       // oidc
 void add_egress_commands(CLI::App& app, Context& context, Work& work);     // egress
 void add_s3_commands(CLI::App& app, Context& context, Work& work);         // s3

@@ -14,6 +14,7 @@
 #include "fleet/doors.h"
 #include "fleet/fleet.h"
 #include "fleet/jobs.h"
+#include "fleet/trails.h"
 #include "http/http.h"
 #include "os/doorkeeper.h"
 #include "os/thread.h"
@@ -72,6 +73,8 @@ class RunningSiteImpl : public RunningSite {
     TRY(prepare_administrator());
     doors_ = TRY(fleet::Doors::open(clock_, *db_, *ledger_, keeper_, settings_.text("region")));
     TRY(start_fleet());
+    trails_ = TRY(fleet::Trails::open({clock_, random_, *db_, *objects_, *ledger_},
+                                      {.region = settings_.text("region"), .principal = entry("").principal}));
     TRY(start_gate());
     TRY(start_servers());
     if (keeper_) TRY(keeper_->end_listening());
@@ -88,6 +91,7 @@ class RunningSiteImpl : public RunningSite {
     open_.reset();
     local_.reset();
     gate_.reset();
+    trails_.reset();
     jobs_.reset();
     fleet_.reset();
     doors_.reset();
@@ -345,6 +349,7 @@ class RunningSiteImpl : public RunningSite {
   std::unique_ptr<StateKeys> keys_of_state_;
   std::unique_ptr<store::Db> db_;
   std::unique_ptr<security::Keys> keys_;
+  std::unique_ptr<fleet::Trails> trails_;
   std::unique_ptr<security::Sessions> sessions_;
   std::unique_ptr<security::People> people_;
   std::unique_ptr<security::Sealer> denial_texts_;

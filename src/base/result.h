@@ -3,6 +3,7 @@
 // task loop, which turn what still escapes into Code::internal).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -28,16 +29,17 @@ enum class Code {
 
 struct Error {
   Code code = Code::internal;
-  std::string name;     // API error name such as "NoSuchBucket"; empty: derived from code by the protocol
-  std::string message;  // expected, found, where; never a secret
+  std::string name;           // API error name such as "NoSuchBucket"; empty: derived from code by the protocol
+  std::string message;        // expected, found, where; never a secret
+  int64_t retry_after_s = 0;  // of exhausted and unavailable: when it may work; 0: not known
 };
 
 // The name of an error of code exhausted whose reason is the disk: a server that is in need, and no client too many.
 inline constexpr const char* kDiskFull = "InsufficientStorage";
 
-inline Error fail(Code code, std::string message) { return Error{code, {}, std::move(message)}; }
+inline Error fail(Code code, std::string message) { return Error{code, {}, std::move(message), 0}; }
 inline Error fail(Code code, std::string name, std::string message) {
-  return Error{code, std::move(name), std::move(message)};
+  return Error{code, std::move(name), std::move(message), 0};
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "fleet/job_steps.h"
 #include "fleet/json_fields.h"
+#include "fleet/usage.h"
 #include "os/thread.h"
 
 namespace hf::fleet {
@@ -263,6 +264,14 @@ Status JobsImpl::store_job(store::Txn& txn, const TrainingJob& job, const std::s
   TRY(store::put_record(txn, record(kJobs, {spec.account, spec.name}, job.created(), now, job.to_json())));
   const std::string after = job.status() + "/" + job.secondary();
   if (after == before) return {};
+  if (job.over()) {
+    Usage more;
+    more.account = spec.account;
+    more.principal = spec.principal;
+    more.jobs = 1;
+    more.job_us = job.ran_us();
+    TRY(add_usage(txn, now, more));
+  }
   security::Entry entry;
   entry.time = now;
   entry.account = spec.account;

@@ -162,6 +162,13 @@ std::vector<JobAction> TrainingJob::trained(Micros now, const rpc::TrainDone& do
 
 // ---- the record
 
+int64_t TrainingJob::ran_us() const {
+  int64_t out = 0;
+  for (const JobTransition& t : transitions_)
+    if (t.status != "Starting" && t.status != "Pending" && t.end > t.start) out += t.end - t.start;
+  return out;
+}
+
 std::string TrainingJob::to_json() const {
   json::array channels, transitions;
   for (const JobChannel& c : spec_.channels)

@@ -80,6 +80,7 @@ class TrainingJob {
   const std::string& status() const { return status_; }  // TrainingJobStatus
   const std::string& secondary() const { return transitions_.back().status; }
   bool over() const { return status_ == "Completed" || status_ == "Failed" || status_ == "Stopped"; }
+  int64_t ran_us() const;  // in a place: not while it waited for one
   bool queued() const { return status_ == "InProgress" && (secondary() == "Starting" || secondary() == "Pending"); }
   const std::string& failure_reason() const { return failure_reason_; }  // at most 1024 bytes
   const std::string& artifact() const { return artifact_; }              // s3 URI, "" until uploaded

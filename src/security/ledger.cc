@@ -356,6 +356,7 @@ Result<std::string> entry_line(const Entry& entry, uint64_t index) {
   auto text = [&](const char* name, const std::string& value) { add(name, json_string(clip(value))); };
   text("account", entry.account);
   text("action", entry.action);
+  if (!entry.credential.empty()) text("credential", entry.credential);
   text("decision", entry.decision);
   if (!detail.empty()) add("detail", detail);
   add("index", std::to_string(index));

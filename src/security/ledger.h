@@ -22,7 +22,8 @@ struct Entry {
   std::string decision;            // "allow" | "deny"
   std::string reason;              // the statement or rule that decided, or the error's name
   std::string request_id, source;  // source: peer address
-  std::string detail;  // canonical JSON object with what the action adds (digests, sizes, receipt id), or ""
+  std::string detail;           // canonical JSON object with what the action adds (digests, sizes, receipt id), or ""
+  std::string credential = {};  // id of the access key or session that was used, or ""
 };
 
 struct Head {

@@ -13,6 +13,7 @@ namespace hf::api::holdfast_api {
 
 void add_keys(Service& service);      // keys, accounts
 void add_log_in(Service& service);    // people: a password for temporary credentials
+void add_quotas(Service& service);    // of identities
 void add_oidc(Service& service);      // key sets of OpenID Connect providers
 void add_ledger(Service& service);    // head, entries, proofs, verify
 void add_receipts(Service& service);  // list, get, replay

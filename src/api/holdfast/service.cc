@@ -24,6 +24,7 @@ Service holdfast() {
   holdfast_api::add_keys(s);
   holdfast_api::add_log_in(s);
   holdfast_api::add_oidc(s);
+  holdfast_api::add_quotas(s);
   holdfast_api::add_ledger(s);
   holdfast_api::add_receipts(s);
   holdfast_api::add_evidence(s);

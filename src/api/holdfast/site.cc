@@ -3,6 +3,7 @@
 
 #include "api/holdfast/operations.h"
 #include "fleet/fleet.h"
+#include "fleet/usage.h"
 #include "wire/json.h"
 
 namespace hf::api::holdfast_api {
@@ -32,12 +33,22 @@ struct UsageRequest {
   }
 };
 
+struct StorageView {
+  int64_t objects = 0, bytes = 0;
+  static void fields(wire::Fields<StorageView>& f) {
+    f("objects", &StorageView::objects);
+    f("bytes", &StorageView::bytes);
+  }
+};
 struct UsageResponse {
-  std::vector<wire::Document> usage;  // {"day","principal","model","requests","errors","input_tokens","output_tokens"}
+  StorageView storage;                // now
+  std::vector<wire::Document> usage;  // {"day","principal","model","requests","errors","input_tokens","output_tokens",
+                                      //  "jobs","job_microseconds"}
   std::optional<std::string> next;    // pass as `after`
   static void fields(wire::Fields<UsageResponse>& f) {
     f("next", &UsageResponse::next);
     f("usage", &UsageResponse::usage);
+    f("storage", &UsageResponse::storage);
   }
 };
 
@@ -45,12 +56,14 @@ struct UsageResponse {
 Result<UsageResponse> get_usage(Call& call, const UsageRequest& in) {
   const int64_t limit = in.limit.value_or(1000);
   std::vector<store::Record> page;
+  UsageResponse out;
   std::string after = in.after.value_or(in.from.value_or(""));
   TRY(call.read([&](store::Txn& txn) -> Status {
     page = TRY(store::list_records(txn, "usage", account_or_own(call, in.account), after, limit));
+    const auto stored = TRY(fleet::storage_of(txn, account_or_own(call, in.account)));
+    out.storage = {stored.objects, stored.bytes};
     return {};
   }));
-  UsageResponse out;
   for (const auto& row : page) {
     if (in.to && row.name.substr(0, 10) > *in.to) return out;
     json::value v = TRY(wire::parse_json(row.body));

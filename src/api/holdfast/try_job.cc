@@ -3,10 +3,12 @@
 #include <boost/json.hpp>
 
 #include "api/holdfast/operations.h"
+#include "api/quotas.h"
 #include "base/bytes.h"
 #include "crypto/crypto.h"
 #include "fleet/doors.h"
 #include "fleet/sandbox_job.h"
+#include "fleet/usage.h"
 #include "security/json.h"
 #include "security/refusal_record.h"
 
@@ -180,8 +182,14 @@ Result<TryJobResponse> try_job(Call& call, const TryJobRequest& in) {
   out.output_cut = end.output_cut;
   out.isolation = std::move(end.isolation);
   for (const char* part : {"model", "output"}) TRY(list_files(*site.fs, folder.path, part, 0, out.files));
-  TRY(call.record(security::canonical_json(
-      json::object{{"ended", out.ended}, {"job", out.job}, {"refused", out.refused}, {"status", out.status}})));
+  fleet::Usage more;
+  more.account = call.account();
+  more.principal = identity_arn(call.who());
+  more.jobs = 1;
+  more.job_us = out.microseconds;
+  TRY(call.record(security::canonical_json(json::object{
+                      {"ended", out.ended}, {"job", out.job}, {"refused", out.refused}, {"status", out.status}}),
+                  [&](store::Txn& txn, uint64_t) { return fleet::add_usage(txn, call.now(), more); }));
   return out;
 }
 

@@ -1,4 +1,5 @@
 // CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation, GetBucketVersioning.
+#include "api/resource_policy.h"
 #include "api/s3/s3.h"
 #include "base/bytes.h"
 #include "wire/codec.h"
@@ -107,7 +108,8 @@ struct Nothing {
 
 Result<Nothing> delete_bucket(Call& call, const BucketRequest& in) {
   TRY(call.commit([&](store::Txn& txn) -> Status {
-    TRY(own_bucket(call, txn, in.bucket, in.expected_owner));
+    const store::Bucket bucket = TRY(own_bucket(call, txn, in.bucket, in.expected_owner));
+    TRY(store::delete_record(txn, kBucketPolicy, bucket.account, in.bucket));
     TRY(forget_uploads(call, txn, in.bucket));  // if it is not empty, this is taken back with the rest
     return call.site().objects.delete_bucket(txn, in.bucket);
   }));

@@ -13,7 +13,8 @@ Result<store::Bucket> own_bucket(Call& call, store::Txn& txn, const std::string&
   auto bucket = TRY(call.site().objects.bucket(txn, name));
   if (!bucket || name == kPartsBucket)
     return fail(Code::not_found, "NoSuchBucket", "The specified bucket does not exist: " + name);
-  if (bucket->account != call.account() && !call.who().administrator) {
+  if (bucket->account != call.account() && !call.who().administrator &&
+      !call.let_in(bucket_arn(name), bucket->account)) {
     return fail(Code::denied, kAccessDenied, "The bucket " + name + " belongs to another account");
   }
   if (expected_owner && *expected_owner != bucket->account) {

@@ -29,18 +29,20 @@ constexpr uint64_t kMinPartBytes = 5 << 20;  // of all parts but the last, as AW
 Status forget_upload(Call& call, store::Txn& txn, const std::string& bucket, const std::string& upload_id);
 Status forget_uploads(Call& call, store::Txn& txn, const std::string& bucket);  // all of a bucket
 
-void add_multipart(Service& s);  // multipart.cc
-void add_buckets(Service& s);    // bucket.cc
-void add_listings(Service& s);   // list.cc
-void add_reads(Service& s);      // get.cc
-void add_writes(Service& s);     // put.cc, and delete.cc
+void add_multipart(Service& s);        // multipart.cc
+void add_buckets(Service& s);          // bucket.cc
+void add_bucket_policies(Service& s);  // policy.cc
+void add_listings(Service& s);         // list.cc
+void add_reads(Service& s);            // get.cc
+void add_writes(Service& s);           // put.cc, and delete.cc
 void add_deletes(Service& s);
 void add_missing(Service& s);  // missing.cc: last, so that what is here wins where a route is shared
 
 std::string bucket_arn(const std::string& bucket);
 std::string object_arn(const std::string& bucket, const std::string& key);
 
-// The bucket, if it is there (NoSuchBucket), the caller's (AccessDenied), and the owner that the request expects.
+// The bucket, if it is there (NoSuchBucket), the caller's or one whose policy let the caller in (AccessDenied), and the
+// owner's that the request expects.
 Result<store::Bucket> own_bucket(Call& call, store::Txn& txn, const std::string& name,
                                  const std::optional<std::string>& expected_owner);
 Result<store::Bucket> own_bucket(Call& call, const std::string& name, const std::optional<std::string>& expected_owner);

@@ -10,6 +10,7 @@ Service s3() {
   s.xml_namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
   s.check_body = s3_ops::check_body;
   s3_ops::add_buckets(s);
+  s3_ops::add_bucket_policies(s);
   s3_ops::add_listings(s);
   s3_ops::add_reads(s);
   s3_ops::add_writes(s);
