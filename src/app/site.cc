@@ -211,7 +211,8 @@ class RunningSiteImpl : public RunningSite {
                               [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); },
                               &fs_,
                               TRY(absolute(state_)),
-                              doors_.get()});
+                              doors_.get(),
+                              trails_.get()});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
