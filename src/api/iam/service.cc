@@ -15,6 +15,7 @@ Service iam() {
   iam_api::add_attachments(s);
   iam_api::add_members(s);
   iam_api::add_keys(s);
+  iam_api::add_credentials(s);
   iam_api::add_log_in(s);
   for (const char* name : {"AddClientIDToOpenIDConnectProvider",
                            "AddRoleToInstanceProfile",
@@ -23,7 +24,6 @@ Service iam() {
                            "CreateOpenIDConnectProvider",
                            "CreateSAMLProvider",
                            "CreateServiceLinkedRole",
-                           "CreateServiceSpecificCredential",
                            "DeleteAccountAlias",
                            "DeleteAccountPasswordPolicy",
                            "DeleteInstanceProfile",
@@ -32,7 +32,6 @@ Service iam() {
                            "DeleteSSHPublicKey",
                            "DeleteServerCertificate",
                            "DeleteServiceLinkedRole",
-                           "DeleteServiceSpecificCredential",
                            "DeleteSigningCertificate",
                            "GenerateCredentialReport",
                            "GenerateOrganizationsAccessReport",
@@ -66,11 +65,9 @@ Service iam() {
                            "ListSSHPublicKeys",
                            "ListServerCertificateTags",
                            "ListServerCertificates",
-                           "ListServiceSpecificCredentials",
                            "ListSigningCertificates",
                            "RemoveClientIDFromOpenIDConnectProvider",
                            "RemoveRoleFromInstanceProfile",
-                           "ResetServiceSpecificCredential",
                            "ResyncMFADevice",
                            "SetSecurityTokenServicePreferences",
                            "SimulateCustomPolicy",
@@ -91,7 +88,6 @@ Service iam() {
                            "UpdateSAMLProvider",
                            "UpdateSSHPublicKey",
                            "UpdateServerCertificate",
-                           "UpdateServiceSpecificCredential",
                            "UpdateSigningCertificate",
                            "UploadSSHPublicKey",
                            "UploadServerCertificate",
