@@ -154,6 +154,7 @@ Status Call::commit(const std::function<Status(store::Txn&)>& mutate, const std:
   security::Entry e = entry(detail);
   TRY(site_.db.write([&](store::Txn& txn) -> Status {
     TRY(mutate(txn));
+    e.detail = detail;  // which mutate() may have completed
     auto index = site_.ledger.append(txn, e);
     return index.ok() ? Status() : Status(index.error());
   }));

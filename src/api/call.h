@@ -86,7 +86,8 @@ class Call : public std::enable_shared_from_this<Call> {
   // A bucket (its ARN) of another account, whose policy has allowed something of this call.
   bool let_in(const std::string& bucket_arn, const std::string& owner) const;
 
-  // The mutation and its ledger entry, in one transaction. `detail`: canonical JSON object, or "". An operation marked
+  // The mutation and its ledger entry, in one transaction. `detail`: canonical JSON object, or ""; it is read when
+  // `mutate` has run, which may name there what it has made. An operation marked
   // Effect::write must commit once when it succeeds (the gate checks).
   Status commit(const std::function<Status(store::Txn&)>& mutate, const std::string& detail = "");
   // Inside of commit(): an entry for one of the many resources that it changes, in the same transaction.

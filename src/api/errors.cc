@@ -136,6 +136,7 @@ constexpr NameStatus kStatuses[] = {
     {"MalformedInput", 400},
     {"NoSuchEntity", 404},
     {"EntityAlreadyExists", 409},
+    {"ConcurrentModification", 409},
     {"DeleteConflict", 409},
     {"LimitExceeded", 409},
     {"MalformedPolicyDocument", 400},

@@ -422,6 +422,7 @@ Result<Identity> identity_of(store::Txn& txn, const Entity& entity) {
   who.account = entity.account;
   who.arn = arn_of(entity);
   who.user_id = entity.id;
+  for (const auto& [key, value] : entity.tags) who.facts["aws:principaltag/" + lower(key)] = {value};
   for (Source& s : TRY(sources_of(txn, entity))) who.policies.push_back(std::move(s.policy));
   if (entity.boundary.empty()) return who;
   auto boundary = TRY(by_id(txn, entity.boundary));

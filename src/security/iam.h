@@ -85,7 +85,8 @@ Result<std::vector<UserKey>> keys_of(store::Txn& txn, const std::string& user_id
 // A document that an identity policy or a boundary may be: at most `limit` characters that are no blanks.
 // MalformedPolicyDocument, LimitExceeded.
 Status check_document(const std::string& text, size_t limit);
-// Account, ARN, id, policies (inline, attached, of its groups) and boundary of a user or role.
+// Account, ARN, id, policies (inline, attached, of its groups), boundary and tags (aws:PrincipalTag/KEY) of a user or
+// role.
 Result<Identity> identity_of(store::Txn& txn, const Entity& entity);
 // The policies as they are named in the ledger, with where they come from, for simulation.
 struct Source {

@@ -13,34 +13,43 @@ constexpr std::string_view kKeys[] = {
     "aws:requestedregion", "aws:securetransport", "aws:sourceip", "aws:useragent", "aws:userid", "aws:username",
     // of sessions
     "aws:federatedprovider", "aws:multifactorauthage", "aws:multifactorauthpresent", "aws:sourceidentity",
-    "aws:tokenissuetime",
-    // of requests for a session
-    "aws:tagkeys", "sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "sts:transitivetagkeys"};
-// With a tag's key behind it.
-constexpr std::string_view kTagKeys[] = {"aws:principaltag/", "aws:requesttag/"};
+    "aws:tokenissuetime"};
+// Of requests for a session, and of no others: a statement that asks for one must speak of actions of sts alone, or a
+// Deny would hold for the others never.
+constexpr std::string_view kStsKeys[] = {"aws:tagkeys", "sts:externalid", "sts:rolesessionname", "sts:sourceidentity",
+                                         "sts:transitivetagkeys"};
+constexpr std::string_view kPrincipalTag = "aws:principaltag/", kRequestTag = "aws:requesttag/";
+
+// What is told where the statement applies.
+enum class Told { anywhere, sts, trust };
 
 std::string address_of(std::string_view peer) {
   if (peer.starts_with('[')) return std::string(peer.substr(1, peer.find(']') - 1));
   return std::string(peer.substr(0, peer.rfind(':')));
 }
 
-Status check_key(std::string_view key, const std::string& where, bool trust) {
+Status check_key(std::string_view key, const std::string& where, Told told) {
   const std::string k = lower(key);
-  if (std::find(std::begin(kKeys), std::end(kKeys), k) != std::end(kKeys)) return {};
-  for (std::string_view prefix : kTagKeys)
-    if (k.size() > prefix.size() && k.starts_with(prefix)) return {};
+  const auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), k) != std::end(list); };
+  if (among(kKeys) || (k.size() > kPrincipalTag.size() && k.starts_with(kPrincipalTag))) return {};
+  if (among(kStsKeys) || (k.size() > kRequestTag.size() && k.starts_with(kRequestTag))) {
+    if (told != Told::anywhere) return {};
+    return fail(Code::invalid, "MalformedPolicyDocument",
+                where + ": the key '" + std::string(key) +
+                    "' is told of requests to sts alone; expected a statement whose actions are all of sts");
+  }
   const bool of_token =
       !k.starts_with("aws:") && !k.starts_with("sts:") && (k.ends_with(":aud") || k.ends_with(":sub"));
-  if (trust && of_token) return {};
+  if (told == Told::trust && of_token) return {};
   std::string known;
   for (auto one : kKeys) known.append(known.empty() ? "" : ", ").append(one);
-  for (auto one : kTagKeys) known.append(", ").append(one).append("KEY");
   return fail(Code::invalid, "MalformedPolicyDocument",
-              where + ": the key '" + std::string(key) + "' is never told here; expected one of " + known);
+              where + ": the key '" + std::string(key) + "' is never told here; expected one of " + known + ", " +
+                  std::string(kPrincipalTag) + "KEY");
 }
 
 // ${key} and ${key, 'default'}; ${*}, ${?} and ${$} are no keys.
-Status check_variables_in(std::string_view text, const std::string& where, bool trust) {
+Status check_variables_in(std::string_view text, const std::string& where, Told told) {
   for (size_t at = text.find("${"); at != text.npos; at = text.find("${", at + 2)) {
     const size_t end = text.find('}', at);
     if (end == text.npos) return {};
@@ -48,7 +57,7 @@ Status check_variables_in(std::string_view text, const std::string& where, bool 
     if (key == "*" || key == "?" || key == "$") continue;
     key = key.substr(0, key.find(','));
     while (key.ends_with(' ')) key.remove_suffix(1);
-    TRY(check_key(key, where, trust));
+    TRY(check_key(key, where, told));
   }
   return {};
 }
@@ -57,13 +66,16 @@ Status check_keys(const Policy& policy, bool trust) {
   for (size_t i = 0; i < policy.statements.size(); ++i) {
     const Statement& s = policy.statements[i];
     const std::string where = "Statement[" + std::to_string(i) + "]";
+    const bool sts = !s.not_action && std::all_of(s.actions.begin(), s.actions.end(),
+                                                  [](const auto& a) { return iequal(a.substr(0, 4), "sts:"); });
+    const Told told = trust ? Told::trust : sts ? Told::sts : Told::anywhere;
     for (const auto& c : s.conditions) {
-      TRY(check_key(c.key, where + ".Condition", trust));
+      TRY(check_key(c.key, where + ".Condition", told));
       for (const auto& value : c.values)
-        if (s.variables) TRY(check_variables_in(value, where + ".Condition", trust));
+        if (s.variables) TRY(check_variables_in(value, where + ".Condition", told));
     }
     for (const auto& r : s.resources)
-      if (s.variables) TRY(check_variables_in(r, where + ".Resource", trust));
+      if (s.variables) TRY(check_variables_in(r, where + ".Resource", told));
   }
   return {};
 }

@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import OpenAI from 'openai';
+import { BedrockClient, ListCustomModelsCommand } from '@aws-sdk/client-bedrock';
 import {
   AddUserToGroupCommand, AttachGroupPolicyCommand, AttachUserPolicyCommand, CreateAccessKeyCommand, CreateGroupCommand,
-  CreatePolicyCommand, CreatePolicyVersionCommand, CreateUserCommand, DeleteAccessKeyCommand, DeleteGroupCommand,
+  CreatePolicyCommand, CreatePolicyVersionCommand, CreateServiceSpecificCredentialCommand, CreateUserCommand,
+  DeleteAccessKeyCommand, DeleteGroupCommand, DeleteServiceSpecificCredentialCommand,
+  ListServiceSpecificCredentialsCommand, ResetServiceSpecificCredentialCommand,
+  UpdateServiceSpecificCredentialCommand,
   DeletePolicyCommand, DeletePolicyVersionCommand, DeleteUserCommand, DeleteUserPolicyCommand, DetachGroupPolicyCommand,
   DetachUserPolicyCommand, GetAccessKeyLastUsedCommand, GetGroupCommand, GetPolicyVersionCommand, GetUserCommand,
   GetUserPolicyCommand, IAMClient, ListAccessKeysCommand, ListPolicyVersionsCommand, ListUserPoliciesCommand,
@@ -77,6 +82,40 @@ export default async (t) => {
     await as(IAMClient).send(new GetUserCommand({}));
     t.equal((await send(new GetGroupCommand({ GroupName }))).Users.map((u) => u.UserName), [UserName]);
     await t.refused(send(new DeletePolicyCommand({ PolicyArn })), { name: 'DeleteConflictException', status: 409 });
+  });
+  await t.check('a Bedrock API key: Bearer of the AWS SDK and of the OpenAI client', async () => {
+    const name = `bearer-${unique}`;
+    await send(new CreateUserCommand({ UserName: name }));
+    const { ServiceSpecificCredential: made } = await send(new CreateServiceSpecificCredentialCommand(
+      { UserName: name, ServiceName: 'bedrock.amazonaws.com', CredentialAgeDays: 30 }));
+    const ServiceSpecificCredentialId = made.ServiceSpecificCredentialId;
+    t.equal([made.UserName, made.Status, made.ServiceName], [name, 'Active', 'bedrock.amazonaws.com']);
+    t.equal(made.ExpirationDate - made.CreateDate, 30 * 86_400_000);
+    const models = async (token) => {
+      process.env.AWS_BEARER_TOKEN_BEDROCK = token;
+      try {
+        return await t.client(BedrockClient, { credentials: undefined }).send(new ListCustomModelsCommand({}));
+      } finally {
+        delete process.env.AWS_BEARER_TOKEN_BEDROCK;
+      }
+    };
+    const openai = (apiKey) => new OpenAI({ baseURL: `${t.endpoint}/v1`, apiKey, maxRetries: 0 }).models.list();
+    await t.refused(models(made.ServiceCredentialSecret), { status: 403 });
+    await t.refused(openai(made.ServiceCredentialSecret), { status: 403 });
+    await send(new PutUserPolicyCommand({ UserName: name, PolicyName: 'own', PolicyDocument: document('*') }));
+    t.ok(Array.isArray((await models(made.ServiceCredentialSecret)).modelSummaries), 'models');
+    t.equal((await openai(made.ServiceCredentialSecret)).object, 'list');
+    const { ServiceSpecificCredential: reset } = await send(new ResetServiceSpecificCredentialCommand(
+      { UserName: name, ServiceSpecificCredentialId }));
+    await t.refused(openai(made.ServiceCredentialSecret), { status: 401 });
+    t.equal((await openai(reset.ServiceCredentialSecret)).object, 'list');
+    await send(new UpdateServiceSpecificCredentialCommand({ UserName: name, ServiceSpecificCredentialId, Status: 'Inactive' }));
+    await t.refused(openai(reset.ServiceCredentialSecret), { status: 401 });
+    const { ServiceSpecificCredentials: [listed] } = await send(new ListServiceSpecificCredentialsCommand({ UserName: name }));
+    t.equal([listed.Status, listed.ServiceCredentialSecret], ['Inactive', undefined]);
+    await send(new DeleteServiceSpecificCredentialCommand({ UserName: name, ServiceSpecificCredentialId }));
+    await send(new DeleteUserPolicyCommand({ UserName: name, PolicyName: 'own' }));
+    await send(new DeleteUserCommand({ UserName: name }));
   });
   await t.check('what is wrong is named', async () => {
     await t.refused(send(new PutUserPolicyCommand({ UserName, PolicyName: 'bad', PolicyDocument: '{"Version":1}' })),

@@ -47,7 +47,7 @@ struct PagedName : Paged {
 template <Kind K>
 Result<Nothing> put_inline(Call& call, const InlineDocument<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    return store_of::put_document(txn, TRY(find(txn, call, K, in.name)), {in.policy, in.document, call.now()});
+    return store_of::put_document(txn, TRY(target(txn, call, K, in.name)), {in.policy, in.document, call.now()});
   }));
   return Nothing{};
 }
@@ -56,7 +56,7 @@ template <Kind K>
 Result<InlineDocument<K>> get_inline(Call& call, const Inline<K>& in) {
   InlineDocument<K> out{in.name, in.policy, ""};
   TRY(call.read([&](store::Txn& txn) -> Status {
-    const Document d = TRY(store_of::get_document(txn, TRY(find(txn, call, K, in.name)), in.policy));
+    const Document d = TRY(store_of::get_document(txn, TRY(target(txn, call, K, in.name)), in.policy));
     out.document = percent_encode(d.text);
     return {};
   }));
@@ -66,7 +66,7 @@ Result<InlineDocument<K>> get_inline(Call& call, const Inline<K>& in) {
 template <Kind K>
 Result<Nothing> delete_inline(Call& call, const Inline<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    return store_of::erase_document(txn, TRY(find(txn, call, K, in.name)), in.policy);
+    return store_of::erase_document(txn, TRY(target(txn, call, K, in.name)), in.policy);
   }));
   return Nothing{};
 }
@@ -76,7 +76,7 @@ Result<InlineNames<K>> list_inline(Call& call, const PagedName<K>& in) {
   InlineNames<K> out;
   TRY(call.read([&](store::Txn& txn) -> Status {
     out.names.clear();
-    for (const Document& d : TRY(store_of::documents(txn, TRY(find(txn, call, K, in.name)))))
+    for (const Document& d : TRY(store_of::documents(txn, TRY(target(txn, call, K, in.name)))))
       out.names.push_back(d.name);
     return take(out.names, in, out, [](const std::string& n) { return n; });
   }));
@@ -96,7 +96,7 @@ struct Attach {
 template <Kind K>
 Result<Nothing> attach(Call& call, const Attach<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    return store_of::link(txn, TRY(find(txn, call, K, in.name)), TRY(find_policy(txn, call, in.arn)));
+    return store_of::link(txn, TRY(target(txn, call, K, in.name)), TRY(find_policy(txn, call, in.arn)));
   }));
   return Nothing{};
 }
@@ -104,7 +104,7 @@ Result<Nothing> attach(Call& call, const Attach<K>& in) {
 template <Kind K>
 Result<Nothing> detach(Call& call, const Attach<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    return store_of::unlink(txn, TRY(find(txn, call, K, in.name)), TRY(find_policy(txn, call, in.arn)));
+    return store_of::unlink(txn, TRY(target(txn, call, K, in.name)), TRY(find_policy(txn, call, in.arn)));
   }));
   return Nothing{};
 }
@@ -140,7 +140,7 @@ Result<ListAttachedResponse<K>> list_attached(Call& call, const ListAttached<K>&
   ListAttachedResponse<K> out;
   TRY(call.read([&](store::Txn& txn) -> Status {
     out.policies.clear();
-    for (const Entity& e : TRY(store_of::linked(txn, TRY(find(txn, call, K, in.name)), Kind::policy)))
+    for (const Entity& e : TRY(store_of::linked(txn, TRY(target(txn, call, K, in.name)), Kind::policy)))
       if (e.path.starts_with(in.prefix.value_or("/"))) out.policies.push_back({e.name, store_of::arn_of(e)});
     return take(out.policies, in, out, [](const AttachedView& v) { return v.name; });
   }));
@@ -160,7 +160,7 @@ struct PutBoundary {
 template <Kind K>
 Result<Nothing> put_boundary(Call& call, const PutBoundary<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    Entity e = TRY(find(txn, call, K, in.name));
+    Entity e = TRY(target(txn, call, K, in.name));
     e.boundary = TRY(find_policy(txn, call, in.boundary)).id;
     return store_of::update(txn, e);
   }));
@@ -170,7 +170,7 @@ Result<Nothing> put_boundary(Call& call, const PutBoundary<K>& in) {
 template <Kind K>
 Result<Nothing> delete_boundary(Call& call, const Named<K>& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    Entity e = TRY(find(txn, call, K, in.name));
+    Entity e = TRY(target(txn, call, K, in.name));
     if (e.boundary.empty())
       return fail(Code::not_found, "NoSuchEntity", "the " + std::string(store_of::word(K)) + " has no boundary");
     e.boundary.clear();

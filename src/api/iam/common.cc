@@ -66,12 +66,24 @@ Result<Entity> find(store::Txn& txn, const Call& call, Kind kind, const std::str
   return store_of::get(txn, kind, call.account(), name);
 }
 
+Result<Entity> still_authorised(const Call& call, Entity e) {
+  const std::string arn = store_of::arn_of(e);
+  if (arn == call.resource()) return e;
+  return fail(
+      Code::conflict, "ConcurrentModification",
+      "expected " + call.resource() + ", as it was when the right to it was checked, found " + arn + "; try again");
+}
+
+Result<Entity> target(store::Txn& txn, const Call& call, Kind kind, const std::string& name) {
+  return still_authorised(call, TRY(find(txn, call, kind, name)));
+}
+
 Result<Entity> user_of(store::Txn& txn, const Call& call, const std::optional<std::string>& name) {
-  if (name) return find(txn, call, Kind::user, *name);
+  if (name) return target(txn, call, Kind::user, *name);
   auto entity = TRY(store_of::by_id(txn, call.who().user_id));
   if (!entity || entity->kind != Kind::user)
     return fail(Code::invalid, "ValidationError", "UserName: expected one, as the caller is no IAM user");
-  return *entity;
+  return still_authorised(call, std::move(*entity));
 }
 
 Result<Entity> find_policy(store::Txn& txn, const Call& call, const std::string& arn) {
@@ -95,6 +107,13 @@ std::vector<TagView> tags_view(const store_of::Tags& tags) {
   std::vector<TagView> out;
   for (const auto& [k, v] : tags) out.push_back({k, v});
   return out;
+}
+
+std::string with_member(const std::string& detail, const char* name, const std::string& value) {
+  json::object out;
+  if (!detail.empty()) out = json::parse(detail).as_object();
+  out[name] = value;
+  return security::canonical_json(out);
 }
 
 std::string detail_of(const wire::Shape& shape, const void* in) {

@@ -78,7 +78,7 @@ template <Kind K>
 Result<One<K>> get(Call& call, const Named<K>& in) {
   One<K> out;
   TRY(call.read([&](store::Txn& txn) -> Status {
-    out.entity = TRY(view_of<K>(txn, TRY(find(txn, call, K, in.name))));
+    out.entity = TRY(view_of<K>(txn, TRY(target(txn, call, K, in.name))));
     return {};
   }));
   return out;
@@ -154,7 +154,7 @@ std::string list_arn(const Call& call, const ListRequest& in) {
 template <Kind K>
 Result<Nothing> erase(Call& call, const Named<K>& in) {
   TRY(change(call, in,
-             [&](store::Txn& txn) -> Status { return store_of::erase(txn, TRY(find(txn, call, K, in.name))); }));
+             [&](store::Txn& txn) -> Status { return store_of::erase(txn, TRY(target(txn, call, K, in.name))); }));
   return Nothing{};
 }
 
@@ -182,7 +182,7 @@ Result<Nothing> rename(Call& call, const Rename<K>& in) {
   }
   TRY(call.may(call.action(), arn_for(call, K, in.new_name.value_or(in.name), path)));
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    Entity e = TRY(find(txn, call, K, in.name));
+    Entity e = TRY(target(txn, call, K, in.name));
     if (in.new_name) e.name = *in.new_name;
     e.path = path;
     e.updated = call.now();
@@ -211,7 +211,7 @@ struct Empty {
 
 Result<Empty> update_role(Call& call, const UpdateRole& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    Entity e = TRY(find(txn, call, Kind::role, in.name));
+    Entity e = TRY(target(txn, call, Kind::role, in.name));
     if (in.description) e.description = *in.description;
     if (in.max_session) e.max_session = *in.max_session;
     e.updated = call.now();
@@ -231,7 +231,7 @@ struct UpdateTrust {
 Result<Nothing> update_trust(Call& call, const UpdateTrust& in) {
   TRY(check_trust(in.document));
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    Entity e = TRY(find(txn, call, Kind::role, in.name));
+    Entity e = TRY(target(txn, call, Kind::role, in.name));
     e.trust = in.document;
     e.updated = call.now();
     return store_of::update(txn, e);
@@ -285,7 +285,7 @@ struct ListTagsResponse : Page {
 
 template <Kind K>
 Result<Entity> tag_target(store::Txn& txn, const Call& call, const std::string& name) {
-  return K == Kind::policy ? find_policy(txn, call, name) : find(txn, call, K, name);
+  return K == Kind::policy ? find_policy(txn, call, name) : target(txn, call, K, name);
 }
 template <Kind K, class In>
 std::string tag_arn(const Call& call, const In& in) {

@@ -107,7 +107,10 @@ struct Named {
 std::string arn_for(const Call& call, Kind kind, const std::string& name, const std::string& path = "");
 // Of the caller's account.
 Result<Entity> find(store::Txn& txn, const Call& call, Kind kind, const std::string& name);
-// Named, or the caller, who must be one of IAM's.
+// The same of the entity whose ARN was authorised, which was read before this transaction. ConcurrentModification: it
+// has been moved, or made anew elsewhere, since then.
+Result<Entity> target(store::Txn& txn, const Call& call, Kind kind, const std::string& name);
+// Named, or the caller, who must be one of IAM's; of a request that is authorised on that user's ARN.
 Result<Entity> user_of(store::Txn& txn, const Call& call, const std::optional<std::string>& name);
 Result<Entity> find_policy(store::Txn& txn, const Call& call, const std::string& arn);
 
@@ -155,6 +158,8 @@ std::vector<TagView> tags_view(const store_of::Tags& tags);
 
 // For the ledger: what was asked for, with digests in place of documents.
 std::string detail_of(const wire::Shape& shape, const void* in);
+// `detail` with one member more.
+std::string with_member(const std::string& detail, const char* name, const std::string& value);
 template <class In>
 std::string detail(const In& in) {
   return detail_of(wire::shape_of<In>(), &in);
@@ -165,6 +170,19 @@ Status change(Call& call, const In& in, Fn fn) {
   return call.commit([&](store::Txn& txn) -> Status { return fn(txn); }, detail(in));
 }
 
+// One that makes what its entry has to name: fn gives the name of it, which becomes the entry's `member`.
+template <class In, class Fn>
+Status change_making(Call& call, const In& in, const char* member, Fn fn) {
+  const std::string asked = detail(in);
+  std::string told = asked;
+  return call.commit(
+      [&](store::Txn& txn) -> Status {
+        told = with_member(asked, member, TRY(fn(txn)));
+        return {};
+      },
+      told);
+}
+
 inline constexpr const char* kNotHere = "this site does not offer it";
 
 void add_entities(Service& s);     // users, groups, roles: create, get, list, update, delete, tags
@@ -172,6 +190,7 @@ void add_policies(Service& s);     // managed policies and their versions
 void add_attachments(Service& s);  // inline and attached policies, boundaries
 void add_members(Service& s);      // groups' members
 void add_keys(Service& s);         // access keys
+void add_credentials(Service& s);  // service-specific credentials
 void add_log_in(Service& s);       // login profiles, MFA devices
 void add_providers(Service& s);    // OpenID Connect providers
 

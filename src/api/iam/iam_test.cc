@@ -206,6 +206,158 @@ TEST(Iam, AnotherAccountsEntitiesAreOutOfReach) {
   EXPECT_EQ(s.iam("ListUsers").count("<UserName>"), 0u);
 }
 
+// The right was checked on the ARN that the user had; by the time of the act it has another.
+TEST(Iam, AUserThatIsMovedBetweenCheckAndActIsLeftAlone) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}, {"Path", "/a/"}});
+  s.ok("CreateUser", {{"UserName", "eve"}});
+  const auto eve = s.key_of("eve");
+  s.ok("PutUserPolicy", {{"UserName", "eve"},
+                         {"PolicyName", "p"},
+                         {"PolicyDocument", IamSite::policy("iam:*", "Allow", arn("user/a/*"))}});
+  auto move = [&](const std::string& path) {
+    EXPECT_TRUE(s.db->write([&](store::Txn& txn) -> Status {
+                      auto e = TRY(security::iam::get(txn, security::iam::Kind::user, testing::kAccount, "ada"));
+                      e.path = path;
+                      return security::iam::update(txn, e);
+                    })
+                    .ok());
+  };
+  auto services = all_services();
+  for (Service& service : services)
+    for (Operation& o : service.operations)
+      if (service.name == "iam" && o.input)
+        o.resource = [check = o.resource, &move](const Call& call, const void* in) {
+          const std::string authorised = check(call, in);
+          move("/b/");
+          return authorised;
+        };
+  s.gate = std::make_unique<Gate>(s.site(), std::move(services));
+  const IamSite::Form tag{{"UserName", "ada"}, {"Tags.member.1.Key", "k"}, {"Tags.member.1.Value", "v"}};
+  const std::vector<std::pair<std::string, IamSite::Form>> acts = {
+      {"TagUser", tag},
+      {"CreateAccessKey", {{"UserName", "ada"}}},
+      {"CreateServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceName", "bedrock.amazonaws.com"}}},
+      {"PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("*")}}},
+      {"UpdateUser", {{"UserName", "ada"}, {"NewPath", "/a/x/"}}},
+      {"GetUser", {{"UserName", "ada"}}},
+      {"DeleteUser", {{"UserName", "ada"}}}};
+  for (const auto& [action, form] : acts) {
+    move("/a/");
+    const auto a = s.send_as(eve, "iam", action, form);
+    EXPECT_EQ(a.status, 409) << action << a.body;
+    EXPECT_EQ(a.code(), "ConcurrentModification") << action;
+  }
+  s.gate = std::make_unique<Gate>(s.site(), all_services());
+  move("/a/");
+  for (const auto& [action, form] : acts)
+    EXPECT_EQ(s.send_as(eve, "iam", action, form).status, action == "DeleteUser" ? 409 : 200) << action;
+}
+
+TEST(Iam, TheEntryOfANewKeyNamesIt) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  const auto key = s.key_of("ada");
+  EXPECT_EQ(s.ledger.all.back().detail, R"({"AccessKeyId":")" + key.id + R"(","UserName":"ada"})");
+}
+
+TEST(Iam, AUsersTagsAreToldToConditions) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}, {"Tags.member.1.Key", "Team"}, {"Tags.member.1.Value", "models"}});
+  const auto key = s.key_of("ada");
+  for (const char* team : {"models", "other"}) {
+    s.ok("PutUserPolicy",
+         {{"UserName", "ada"},
+          {"PolicyName", "p"},
+          {"PolicyDocument", std::string(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*",)"
+                                         R"("Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":")") +
+                                 team + R"("}}}]})"}});
+    EXPECT_EQ(s.may(key), std::string(team) == "models");
+  }
+  s.ok("TagUser", {{"UserName", "ada"}, {"Tags.member.1.Key", "Team"}, {"Tags.member.1.Value", "other"}});
+  EXPECT_TRUE(s.may(key)) << "a tag that changes is told anew";
+}
+
+TEST(Iam, PoliciesAreListedByScopePathAndUse) {
+  IamSite s;
+  const std::string any = IamSite::policy("iam:ListUsers");
+  for (const char* name : {"free", "permits", "bounds", "both"})
+    s.ok("CreatePolicy",
+         {{"PolicyName", name}, {"Path", std::string(name) == "free" ? "/x/" : "/"}, {"PolicyDocument", any}});
+  s.ok("CreateUser", {{"UserName", "ada"}, {"PermissionsBoundary", arn("policy/bounds")}});
+  s.ok("CreateUser", {{"UserName", "eve"}, {"PermissionsBoundary", arn("policy/both")}});
+  for (const char* name : {"permits", "both"})
+    s.ok("AttachUserPolicy", {{"UserName", "ada"}, {"PolicyArn", arn(std::string("policy/") + name)}});
+  auto names = [&](const IamSite::Form& form) {
+    const auto a = s.iam("ListPolicies", form);
+    EXPECT_EQ(a.status, 200) << a.body;
+    std::string out;
+    for (const char* name : {"both", "bounds", "free", "permits"})
+      if (a.count("<PolicyName>" + std::string(name) + "<")) out += std::string(name) + " ";
+    return out;
+  };
+  EXPECT_EQ(names({}), "both bounds free permits ");
+  EXPECT_EQ(names({{"Scope", "All"}}), "both bounds free permits ");
+  EXPECT_EQ(names({{"Scope", "Local"}, {"PathPrefix", "/x/"}}), "free ");
+  EXPECT_EQ(names({{"Scope", "AWS"}}), "");
+  EXPECT_EQ(names({{"OnlyAttached", "true"}}), "both permits ");
+  EXPECT_EQ(names({{"PolicyUsageFilter", "PermissionsPolicy"}}), "both permits ");
+  EXPECT_EQ(names({{"PolicyUsageFilter", "PermissionsBoundary"}}), "both bounds ");
+  EXPECT_EQ(names({{"PolicyUsageFilter", "PermissionsBoundary"}, {"OnlyAttached", "true"}}), "both bounds ");
+}
+
+TEST(Iam, ABedrockKeyOpensBedrockWithinWhatItsUserMay) {
+  IamSite s;
+  s.ok("CreateUser", {{"UserName", "ada"}});
+  s.refused("CreateServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceName", "codecommit.amazonaws.com"}}, 404,
+            "NotSupportedService");
+  const IamSite::Form spec{{"UserName", "ada"}, {"ServiceName", "bedrock.amazonaws.com"}, {"CredentialAgeDays", "1"}};
+  auto made = s.iam("CreateServiceSpecificCredential", spec);
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string id = made.element("ServiceSpecificCredentialId"), first = made.element("ServiceCredentialSecret");
+  EXPECT_EQ(id.substr(0, 4), "ACCA");
+  EXPECT_EQ(made.element("Status"), "Active");
+  EXPECT_NE(s.ledger.all.back().detail.find(id), std::string::npos);
+  EXPECT_EQ(s.ledger.all.back().detail.find(first), std::string::npos);
+  auto opens = [&](const std::string& token, const std::string& action = "bedrock:InvokeModel") {
+    auto who = std::move(s.real_keys->by_bearer(token)).value();
+    return who && security::evaluate(*who, action, "arn:aws:bedrock:site-1:111122223333:custom-model/m").allowed;
+  };
+  EXPECT_FALSE(opens(first)) << "its user may nothing";
+  s.ok("PutUserPolicy", {{"UserName", "ada"}, {"PolicyName", "p"}, {"PolicyDocument", IamSite::policy("*")}});
+  EXPECT_TRUE(opens(first));
+  EXPECT_FALSE(opens(first, "iam:CreateUser")) << "it is Bedrock's alone";
+  const IamSite::Form one{{"UserName", "ada"}, {"ServiceSpecificCredentialId", id}};
+  auto with = [&](IamSite::Form form, const char* name, const char* value) {
+    form.emplace_back(name, value);
+    return form;
+  };
+  s.ok("UpdateServiceSpecificCredential", with(one, "Status", "Inactive"));
+  EXPECT_FALSE(opens(first));
+  EXPECT_EQ(s.iam("ListServiceSpecificCredentials", {{"UserName", "ada"}}).element("Status"), "Inactive");
+  s.ok("UpdateServiceSpecificCredential", with(one, "Status", "Active"));
+  const std::string second = s.iam("ResetServiceSpecificCredential", one).element("ServiceCredentialSecret");
+  EXPECT_FALSE(opens(first));
+  EXPECT_TRUE(opens(second));
+  s.ok("CreateServiceSpecificCredential", spec);
+  s.refused("CreateServiceSpecificCredential", spec, 409, "LimitExceeded");
+  EXPECT_EQ(s.iam("ListAccessKeys", {{"UserName", "ada"}}).count("<AccessKeyId>"), 0u);
+  const auto all =
+      s.iam("ListServiceSpecificCredentials", {{"AllUsers", "true"}, {"ServiceName", "bedrock.amazonaws.com"}});
+  EXPECT_EQ(all.count("<ServiceSpecificCredentialId>"), 2u) << all.body;
+  EXPECT_EQ(all.count("ServiceCredentialSecret"), 0u);
+  s.refused("ListServiceSpecificCredentials", {{"AllUsers", "true"}, {"UserName", "ada"}}, 400, "InvalidInput");
+  s.ok("CreateUser", {{"UserName", "eve"}});
+  s.refused("DeleteServiceSpecificCredential", {{"UserName", "eve"}, {"ServiceSpecificCredentialId", id}}, 404,
+            "NoSuchEntity");
+  s.refused("DeleteUser", {{"UserName", "ada"}}, 409, "DeleteConflict");
+  s.clock.advance(86'400'000'000 + 1);
+  EXPECT_FALSE(opens(second)) << "a day old";
+  EXPECT_EQ(s.iam("ListServiceSpecificCredentials", {{"UserName", "ada"}}).element("Status"), "Expired");
+  s.ok("DeleteServiceSpecificCredential", one);
+  s.refused("ResetServiceSpecificCredential", one, 404, "NoSuchEntity");
+}
+
 // If the ledger cannot be written, nothing changes: every operation that changes something.
 TEST(Iam, NothingChangesWithoutItsEntry) {
   IamSite s;
@@ -229,6 +381,9 @@ TEST(Iam, NothingChangesWithoutItsEntry) {
   }
   s.ok("TagPolicy", {{"PolicyArn", policy_arn}, {"Tags.member.1.Key", "t"}, {"Tags.member.1.Value", "v"}});
   s.ok("AddUserToGroup", {{"GroupName", "g"}, {"UserName", "ada"}});
+  const std::string bedrock =
+      s.iam("CreateServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceName", "bedrock.amazonaws.com"}})
+          .element("ServiceSpecificCredentialId");
   const std::string key = s.key_of("ada").id, q = arn("policy/q");
   std::vector<std::pair<std::string, IamSite::Form>> acts = {
       {"CreateUser", {{"UserName", "new"}}},
@@ -253,6 +408,11 @@ TEST(Iam, NothingChangesWithoutItsEntry) {
       {"CreateAccessKey", {{"UserName", "spare"}}},
       {"UpdateAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key}, {"Status", "Inactive"}}},
       {"DeleteAccessKey", {{"UserName", "ada"}, {"AccessKeyId", key}}},
+      {"CreateServiceSpecificCredential", {{"UserName", "spare"}, {"ServiceName", "bedrock.amazonaws.com"}}},
+      {"UpdateServiceSpecificCredential",
+       {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}, {"Status", "Inactive"}}},
+      {"ResetServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}}},
+      {"DeleteServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}}},
   };
   for (const char* kind : {"User", "Group", "Role"}) {
     const std::string k = kind, name = k == "User" ? "ada" : k == "Group" ? "g" : "r";

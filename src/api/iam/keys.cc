@@ -60,7 +60,7 @@ struct CreateKeyResponse {
 
 Result<CreateKeyResponse> create_key(Call& call, const CreateKey& in) {
   CreateKeyResponse out;
-  TRY(change(call, in, [&](store::Txn& txn) -> Status {
+  TRY(change_making(call, in, "AccessKeyId", [&](store::Txn& txn) -> Result<std::string> {
     const Entity user = TRY(user_of(txn, call, in.user));
     if (TRY(access_keys(txn, call, user)).size() >= kMaxKeys)
       return fail(Code::conflict, "LimitExceeded", "expected at most 2 access keys a user");
@@ -71,7 +71,7 @@ Result<CreateKeyResponse> create_key(Call& call, const CreateKey& in) {
     spec.user_id = user.id;
     auto [info, secret] = TRY(call.site().keys.create(txn, spec));
     out.key = {user.name, info.id, "Active", std::string(secret.reveal()), {info.created}};
-    return {};
+    return info.id;
   }));
   return out;
 }

@@ -16,7 +16,8 @@ std::string group_arn(const Call& call, const Membership& in) { return arn_for(c
 
 Result<Nothing> add_member(Call& call, const Membership& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
-    return store_of::link(txn, TRY(find(txn, call, Kind::user, in.user)), TRY(find(txn, call, Kind::group, in.group)));
+    return store_of::link(txn, TRY(find(txn, call, Kind::user, in.user)),
+                          TRY(target(txn, call, Kind::group, in.group)));
   }));
   return Nothing{};
 }
@@ -24,7 +25,7 @@ Result<Nothing> add_member(Call& call, const Membership& in) {
 Result<Nothing> remove_member(Call& call, const Membership& in) {
   TRY(change(call, in, [&](store::Txn& txn) -> Status {
     return store_of::unlink(txn, TRY(find(txn, call, Kind::user, in.user)),
-                            TRY(find(txn, call, Kind::group, in.group)));
+                            TRY(target(txn, call, Kind::group, in.group)));
   }));
   return Nothing{};
 }
@@ -51,7 +52,7 @@ Result<GetGroupResponse> get_group(Call& call, const PagedName<Kind::group>& in)
   GetGroupResponse out;
   TRY(call.read([&](store::Txn& txn) -> Status {
     out.users.clear();
-    const Entity group = TRY(find(txn, call, Kind::group, in.name));
+    const Entity group = TRY(target(txn, call, Kind::group, in.name));
     out.group = TRY(view_of<Kind::group>(txn, group));
     auto users = TRY(store_of::linking(txn, group, Kind::user));
     TRY(take(users, in, out, [](const Entity& e) { return e.name; }));
@@ -73,7 +74,7 @@ Result<GroupsResponse> groups_for_user(Call& call, const PagedName<Kind::user>& 
   GroupsResponse out;
   TRY(call.read([&](store::Txn& txn) -> Status {
     out.groups.clear();
-    auto groups = TRY(store_of::linked(txn, TRY(find(txn, call, Kind::user, in.name)), Kind::group));
+    auto groups = TRY(store_of::linked(txn, TRY(target(txn, call, Kind::user, in.name)), Kind::group));
     TRY(take(groups, in, out, [](const Entity& e) { return e.name; }));
     for (const Entity& e : groups) out.groups.push_back(TRY(view_of<Kind::group>(txn, e, true)));
     return {};

@@ -15,6 +15,7 @@ Service iam() {
   iam_api::add_attachments(s);
   iam_api::add_members(s);
   iam_api::add_keys(s);
+  iam_api::add_credentials(s);
   iam_api::add_log_in(s);
   iam_api::add_providers(s);
   for (const char* name : {"AddRoleToInstanceProfile",
@@ -22,7 +23,6 @@ Service iam() {
                            "CreateInstanceProfile",
                            "CreateSAMLProvider",
                            "CreateServiceLinkedRole",
-                           "CreateServiceSpecificCredential",
                            "DeleteAccountAlias",
                            "DeleteAccountPasswordPolicy",
                            "DeleteInstanceProfile",
@@ -30,7 +30,6 @@ Service iam() {
                            "DeleteSSHPublicKey",
                            "DeleteServerCertificate",
                            "DeleteServiceLinkedRole",
-                           "DeleteServiceSpecificCredential",
                            "DeleteSigningCertificate",
                            "GenerateCredentialReport",
                            "GenerateOrganizationsAccessReport",
@@ -61,10 +60,8 @@ Service iam() {
                            "ListSSHPublicKeys",
                            "ListServerCertificateTags",
                            "ListServerCertificates",
-                           "ListServiceSpecificCredentials",
                            "ListSigningCertificates",
                            "RemoveRoleFromInstanceProfile",
-                           "ResetServiceSpecificCredential",
                            "ResyncMFADevice",
                            "SetSecurityTokenServicePreferences",
                            "SimulateCustomPolicy",
@@ -82,7 +79,6 @@ Service iam() {
                            "UpdateSAMLProvider",
                            "UpdateSSHPublicKey",
                            "UpdateServerCertificate",
-                           "UpdateServiceSpecificCredential",
                            "UpdateSigningCertificate",
                            "UploadSSHPublicKey",
                            "UploadServerCertificate",

@@ -214,6 +214,25 @@ TEST(Sts, TagsOfASessionAndWhereItCameFrom) {
   EXPECT_EQ(s.assume(one, "second", {{"DurationSeconds", "3601"}}).code(), "ValidationError");
 }
 
+// What is told of requests to STS alone is refused where a Deny with it would never hold.
+TEST(Sts, KeysOfSessionsAreForActionsOfSts) {
+  StsSite s;
+  const auto put = [&](const std::string& action, const std::string& key) {
+    return s.iam("PutUserPolicy",
+                 {{"UserName", "ada"},
+                  {"PolicyName", "p"},
+                  {"PolicyDocument", R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":)" + action +
+                                         R"(,"Resource":"*","Condition":{"StringEquals":{")" + key + R"(":"x"}}}]})"}});
+  };
+  for (const char* key : {"aws:RequestTag/team", "aws:TagKeys", "sts:ExternalId", "sts:RoleSessionName"}) {
+    EXPECT_EQ(put(R"("sts:AssumeRole")", key).status, 200) << key;
+    for (const char* action : {R"("s3:*")", R"("*")", R"(["sts:AssumeRole","iam:TagUser"])"})
+      EXPECT_EQ(put(action, key).code(), "MalformedPolicyDocument") << key << action;
+  }
+  EXPECT_EQ(put(R"("s3:*")", "aws:PrincipalTag/team").status, 200);
+  EXPECT_EQ(put(R"("s3:*")", "aws:MultiFactorAuthPresent").status, 200);
+}
+
 TEST(Sts, GetSessionToken) {
   StsSite s;
   s.grant("ada", IamSite::policy("*"));
