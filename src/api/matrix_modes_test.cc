@@ -3,7 +3,7 @@
 // user without any right, so that it ends at "may they?" and no handler runs; the ledger tells who it was taken for.
 #include <gtest/gtest.h>
 
-#include "api/testing.h"
+#include "api/matrix_testing.h"
 #include "base/bytes.h"
 #include "security/sigv4_canonical.h"
 
@@ -13,29 +13,10 @@ namespace {
 using security::sigv4::canonical_request;
 using testing::MemorySite;
 using testing::Request;
+using testing::request_of;
 
 constexpr const char* kPoor = "arn:aws:iam::444455556666:user/poor";
 constexpr int64_t kHour = 3'600'000'000;
-
-Request request_of(const Service& s, const Operation& o) {
-  Request r;
-  r.method = o.method;
-  r.query = o.query;
-  if (s.protocol == Protocol::aws_json_1_0 || s.protocol == Protocol::aws_json_1_1) {
-    r.method = "POST";
-    r.headers = {{"x-amz-target", s.target_prefix + "." + o.name}, {"content-type", "application/x-amz-json-1.1"}};
-    r.body = "{}";
-  } else if (s.protocol == Protocol::aws_query) {
-    r.method = "POST";
-    r.headers = {{"content-type", "application/x-www-form-urlencoded"}};
-    r.body = "Action=" + o.name + "&Version=" + s.version;
-  } else {
-    r.path.clear();
-    for (auto part : split(std::string_view(o.path).substr(1), '/'))
-      r.path += "/" + (part.starts_with("{") ? "label-1" : std::string(part));
-  }
-  return r;
-}
 
 enum class Mode { hash, absent, unsigned_payload, unsigned_trailer, signed_chunks, signed_trailer, nonsense };
 constexpr const char* kModes[] = {"",

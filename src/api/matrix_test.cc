@@ -2,41 +2,14 @@
 // is in here without a word.
 #include <gtest/gtest.h>
 
-#include "api/testing.h"
+#include "api/matrix_testing.h"
 
 namespace hf::api {
 namespace {
 
 using testing::MemorySite;
 using testing::Request;
-
-Request request_of(const Service& s, const Operation& o) {
-  Request r;
-  r.method = o.method;
-  r.query = o.query;
-  switch (s.protocol) {
-    case Protocol::aws_json_1_0:
-    case Protocol::aws_json_1_1:
-      r.method = "POST";
-      r.headers = {{"x-amz-target", s.target_prefix + "." + o.name}, {"content-type", "application/x-amz-json-1.1"}};
-      r.body = "{}";
-      return r;
-    case Protocol::aws_query:
-      r.method = "POST";
-      r.headers = {{"content-type", "application/x-www-form-urlencoded"}};
-      r.body = "Action=" + o.name + "&Version=" + s.version;
-      return r;
-    case Protocol::rest_json:
-    case Protocol::rest_xml:
-    case Protocol::openai:
-    case Protocol::holdfast:
-      break;
-  }
-  r.path.clear();
-  for (auto part : split(std::string_view(o.path).substr(1), '/'))
-    r.path += "/" + (part.starts_with("{") ? "label-1" : std::string(part));
-  return r;
-}
+using testing::request_of;
 
 void replace(std::string& text, std::string_view from, std::string_view to) {
   size_t at = text.find(from);

@@ -5,7 +5,7 @@
 //     s.add<GetCallerIdentityRequest, GetCallerIdentityResponse>(
 //         "GetCallerIdentity", {}, Effect::read, [](Call& call, const GetCallerIdentityRequest&) {...},
 //         [](const Call&, const auto&) { return "*"; });
-//     s.missing({"AssumeRole", ...});
+//     s.missing("AssumeRoleWithSAML");
 //     return s;
 //   }
 #pragma once

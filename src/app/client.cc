@@ -22,16 +22,6 @@ std::string text_of(const json::object& object, std::string_view name) {
   return v && v->is_string() ? std::string(v->as_string()) : std::string();
 }
 
-// <Code>X</Code> of an XML error: the answers are our own, so no parser is needed to find one element.
-std::string element(std::string_view xml, std::string_view name) {
-  std::string open = "<" + std::string(name) + ">", close = "</" + std::string(name) + ">";
-  size_t begin = xml.find(open);
-  if (begin == xml.npos) return {};
-  begin += open.size();
-  size_t end = xml.find(close, begin);
-  return end == xml.npos ? std::string() : std::string(xml.substr(begin, end - begin));
-}
-
 Code code_of(int status) {
   switch (status) {
     case 401:
@@ -53,6 +43,15 @@ Code code_of(int status) {
 }
 
 }  // namespace
+
+std::string element(std::string_view xml, std::string_view name) {
+  std::string open = "<" + std::string(name) + ">", close = "</" + std::string(name) + ">";
+  size_t begin = xml.find(open);
+  if (begin == xml.npos) return {};
+  begin += open.size();
+  size_t end = xml.find(close, begin);
+  return end == xml.npos ? std::string() : std::string(xml.substr(begin, end - begin));
+}
 
 Result<Connection> read_site(os::Fs& fs, const std::string& state) {
   const std::string path = state + "/site.json";

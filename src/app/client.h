@@ -77,6 +77,9 @@ class ApiClient {
   std::unique_ptr<http::Client> http_;
 };
 
+// The text of the first element of the name in an XML answer: ours, so no parser is needed to find one. "": none.
+std::string element(std::string_view xml, std::string_view name);
+
 // The error that an answer of status >= 300 tells, in whatever protocol it speaks.
 Error error_of(const http::Response& response);
 

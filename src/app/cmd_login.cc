@@ -66,12 +66,6 @@ Result<json::value> log_in(ApiClient& client, const Arguments& a) {
   return answer;
 }
 
-// The text of the first element of the name: the answer is our own, so no parser is needed.
-std::string element(const std::string& xml, const std::string& name) {
-  const size_t at = xml.find("<" + name + ">"), from = at + name.size() + 2;
-  return at == xml.npos ? std::string() : xml.substr(from, xml.find('<', from) - from);
-}
-
 // With a token of an OpenID Connect provider: AssumeRoleWithWebIdentity, as the AWS tools do it themselves.
 Result<json::value> with_token(const Context& context, ApiClient& client, const Arguments& a) {
   const std::string token(trim(TRY(context.fs.read_file(a.token_file, 64 << 10))));

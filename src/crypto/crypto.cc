@@ -7,19 +7,13 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "crypto/openssl.h"
 
 namespace hf::crypto {
 namespace {
 
 constexpr size_t kTagBytes = 16, kNonceBytes = 12, kKeyBytes = 32;
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 using PkeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using MdCtxPtr = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using CipherCtxPtr = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;

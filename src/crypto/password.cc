@@ -28,7 +28,8 @@ Result<bool> verify_password(const std::string& encoded, const Secret& password)
   const std::string_view p = password.reveal();
   const int rc = argon2id_verify(encoded.c_str(), p.data(), p.size());
   if (rc == ARGON2_MEMORY_ALLOCATION_ERROR) return fail(Code::exhausted, "no memory to hash a password; try again");
-  return rc == ARGON2_OK;
+  if (rc == ARGON2_OK || rc == ARGON2_VERIFY_MISMATCH) return rc == ARGON2_OK;
+  return fail(Code::corrupt, std::string("the hash of a password is none: ") + argon2_error_message(rc));
 }
 
 std::string one_time_code(std::string_view key, int64_t step) {

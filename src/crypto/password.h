@@ -11,7 +11,7 @@ namespace hf::crypto {
 
 // The PHC form: "$argon2id$v=19$m=65536,t=3,p=1$SALT$TAG". salt: 16 random bytes. exhausted: no memory for it.
 Result<std::string> hash_password(const Secret& password, std::string_view salt);
-// False: another password, or no such form. exhausted: no memory for it.
+// False: another password. corrupt: `encoded` is of no such form. exhausted: no memory for it.
 Result<bool> verify_password(const std::string& encoded, const Secret& password);
 
 // RFC 6238 with SHA-1, steps of 30 seconds and 6 digits: what authenticator apps speak. `key`: raw bytes.

@@ -205,6 +205,7 @@ Status TrailsImpl::deliver(Trail trail) {
     const security::TrailEvent e = TRY(security::parse_event(line));
     next = static_cast<int64_t>(e.index) + 1;
     if (e.entry.account != trail.account || !selects(trail.selectors, e)) continue;
+    if (!trail.global_events && (e.source == "iam.amazonaws.com" || e.source == "sts.amazonaws.com")) continue;
     records += (records.empty() ? "" : ",") + security::event_json(e, options_.region);
   }
   if (next == trail.next) return {};

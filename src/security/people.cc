@@ -12,7 +12,7 @@ constexpr int64_t kStep = 30'000'000;     // of a code, in microseconds
 constexpr size_t kMaxDevices = 8;
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr const char* kColumns = "serial, account, user_id, created, enabled, seed, last_step";
-// Of no password: the tag is all zeros.
+// Of no password (the tag is all zeros), to spend the time on that another would take.
 constexpr const char* kNobodys =
     "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -68,7 +68,7 @@ class People::Turn {
 };
 
 People::People(store::Db& db, os::Clock& clock, os::Random& random, const crypto::Secret& root_key)
-    : db_(db), clock_(clock), random_(random), seeds_(root_key, "mfa-seed", random), nobodys_(kNobodys) {}
+    : db_(db), clock_(clock), random_(random), seeds_(root_key, "mfa-seed", random) {}
 
 // ---- passwords
 
@@ -242,7 +242,7 @@ void People::guessed(bool right, const std::string& user_id, const std::string& 
 Result<People::Proven> People::prove(const std::string& account, const std::string& name,
                                      const crypto::Secret& password, const std::string& source) {
   Proven out;
-  std::string hash = nobodys_;
+  std::string hash = kNobodys;
   bool known = false;
   TRY(db_.read([&](store::Txn& txn) -> Status {
     auto user = iam::get(txn, iam::Kind::user, account, name);

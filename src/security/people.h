@@ -81,7 +81,6 @@ class People {  // thread-safe
   os::Clock& clock_;
   os::Random& random_;
   Sealer seeds_;
-  std::string nobodys_;  // a hash that no password has, to spend the time on
   std::mutex mutex_;
   std::condition_variable free_;
   int hashing_ = 0, waiting_ = 0;

@@ -123,8 +123,7 @@ std::string Sessions::mask(std::string_view salt) const {
 }
 
 std::string Sessions::new_id(const std::string& account) const {
-  std::string salt;
-  for (char c : random_.bytes(8)) salt += kAlphabet[static_cast<uint8_t>(c) & 31];
+  const std::string salt = iam::identifier("", random_.bytes(8));
   uint64_t number = std::stoull(account) ^ (get_u64be(mask(salt).data()) & 0xff'ffff'ffff);
   std::string rest;
   for (int shift = 35; shift >= 0; shift -= 5) rest += kAlphabet[(number >> shift) & 31];

@@ -210,6 +210,22 @@ TEST_F(CloudTrail, SelectorsSelect) {
     refused("PutEventSelectors", bad, "InvalidEventSelectorsException");
 }
 
+// IAM and STS are of no region: a trail may leave them out.
+TEST_F(CloudTrail, ATrailWithoutGlobalServices) {
+  ok("CreateTrail", R"({"Name":"here","S3BucketName":"logs","IncludeGlobalServiceEvents":false})");
+  ok("CreateTrail", R"({"Name":"all","S3BucketName":"logs"})");
+  ok("StopLogging", R"({"Name":"all"})");
+  ok("StartLogging", R"({"Name":"here"})");
+  security::Entry e;
+  e.account = "111122223333";
+  e.action = "iam:CreateUser";
+  e.decision = "allow";
+  ASSERT_TRUE(memory_.own_ledger->append(e).ok());
+  EXPECT_EQ(s3("PUT", "/one")->status, 200);
+  ASSERT_TRUE(step().ok());
+  EXPECT_EQ(delivered(), (V{"StartLogging", "CreateBucket"}));
+}
+
 TEST_F(CloudTrail, TrailsAreMadeShownChangedAndRefused) {
   const auto made =
       ok("CreateTrail", R"({"Name":"t-1","S3BucketName":"logs","TagsList":[{"Key":"team","Value":"x"}]})");

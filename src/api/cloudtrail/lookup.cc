@@ -133,6 +133,7 @@ Result<LookupEventsResponse> lookup_events(Call& call, const LookupEvents& in) {
     TRY(add_by_id(call, in.attributes[0].value, out));
     return out;
   }
+  if (!call.site().trails) return fail(Code::unavailable, "this site keeps no index of events");
   security::TrailIndex& index = call.site().trails->index();
   (void)TRY(index.step(5'000));  // the newest are here; more than these the thread takes up
   const auto page = TRY(index.lookup(question));

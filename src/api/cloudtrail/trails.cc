@@ -40,6 +40,7 @@ template <class T>
 void setting_fields(wire::Fields<T>& f) {
   f("S3KeyPrefix", static_cast<std::optional<std::string> T::*>(&T::prefix)).length(0, 200);
   f("IncludeGlobalServiceEvents", static_cast<std::optional<bool> T::*>(&T::global_events));
+  // A site has one region: its trails are of all.
   f("IsMultiRegionTrail", static_cast<std::optional<bool> T::*>(&T::multi_region));
   f.refused("SnsTopicName", "there are no notifications: ask for GetTrailStatus");
   f.refused("EnableLogFileValidation",
@@ -311,7 +312,7 @@ struct Describe {
   std::optional<bool> shadows;
   static void fields(wire::Fields<Describe>& f) {
     f("trailNameList", &Describe::names);
-    f("includeShadowTrails", &Describe::shadows);
+    f("includeShadowTrails", &Describe::shadows);  // of other regions, of which a site has none
   }
 };
 struct DescribeResponse {
