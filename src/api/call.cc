@@ -92,9 +92,9 @@ security::Decision Call::decide(security::Question question) {
   question.context.insert(context_.begin(), context_.end());
   ResourceFacts facts;
   const std::string_view bucket = question.action == "s3:CreateBucket" ? "" : bucket_of_arn(question.resource);
-  if (!bucket.empty()) {
+  if (question.action != "s3:CreateBucket" && has_facts(question.resource)) {
     auto read = site_.db.read([&](store::Txn& txn) -> Status {
-      facts = TRY(resource_facts(txn, question.resource));
+      facts = TRY(resource_facts(txn, question.resource, who_, site_.clock.now()));
       return {};
     });
     if (!read.ok()) {
@@ -102,6 +102,8 @@ security::Decision Call::decide(security::Question question) {
       return {false, "the resource's own policy cannot be read"};
     }
     question.owner = facts.owner;
+    question.context.insert(facts.context.begin(), facts.context.end());
+    question.resource_policy_rules = facts.policy_rules;
     if (facts.policy) question.resource_policy = &*facts.policy;
   }
   security::Decision decision = security::evaluate(who_, question);

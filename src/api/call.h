@@ -25,6 +25,9 @@ class People;
 class Sealer;
 class Denials;
 }  // namespace hf::security
+namespace hf::security::kms {
+class KeyRing;
+}
 namespace hf::fleet {
 class Fleet;
 class Models;
@@ -59,6 +62,7 @@ struct Site {
   std::string state = {};                            // the state folder; "": there is none
   fleet::Doors* doors = nullptr;                     // the ways out; null: there is none
   fleet::Trails* trails = nullptr;                   // null: in tests that have no CloudTrail
+  security::kms::KeyRing* kms = nullptr;             // null: in tests that have no keys
   std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
   security::QuotaMeter quotas = {};                  // of inferences, by identity (api/quotas.h)
 };

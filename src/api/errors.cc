@@ -81,6 +81,9 @@ constexpr ServiceName kServiceNames[] = {
     {"sagemaker", "ResourceNotFoundException", "ResourceNotFound"},
     {"sagemaker", "ConflictException", "ResourceInUse"},
     {"sagemaker", "InternalServerException", "InternalFailure"},
+    {"kms", "ResourceNotFoundException", "NotFoundException"},
+    {"kms", "InternalServerException", "KMSInternalException"},
+    {"kms", "ServiceUnavailableException", "DependencyTimeoutException"},
     {"sagemaker-runtime", "ValidationException", "ValidationError"},
     {"sagemaker-runtime", "ResourceNotFoundException", "ValidationError"},
     {"sagemaker-runtime", "ServiceUnavailableException", "ServiceUnavailable"},
@@ -128,6 +131,9 @@ constexpr NameStatus kStatuses[] = {
     {"InternalFailure", 500},
     {"ServiceUnavailable", 503},
     {"InternalDependencyException", 530},
+    // kms
+    {"KMSInternalException", 500},
+    {"DependencyTimeoutException", 503},
     // aws-query
     {"InvalidAction", 400},
     {"MissingAuthenticationToken", 403},

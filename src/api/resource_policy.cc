@@ -1,5 +1,7 @@
 #include "api/resource_policy.h"
 
+#include "security/kms.h"
+
 namespace hf::api {
 
 std::string_view bucket_of_arn(std::string_view arn) {
@@ -9,10 +11,18 @@ std::string_view bucket_of_arn(std::string_view arn) {
   return bucket.find_first_of("*?") == bucket.npos ? bucket : std::string_view();
 }
 
-Result<ResourceFacts> resource_facts(store::Txn& txn, std::string_view arn) {
+std::optional<std::pair<std::string, std::string>> key_of_arn(std::string_view arn) {
+  const auto parts = split(arn, ':');
+  if (parts.size() != 6 || parts[0] != "arn" || parts[2] != "kms" || !parts[5].starts_with("key/")) return {};
+  return std::pair(std::string(parts[4]), std::string(parts[5].substr(4)));
+}
+
+bool has_facts(std::string_view arn) { return !bucket_of_arn(arn).empty() || key_of_arn(arn).has_value(); }
+
+namespace {
+
+Result<ResourceFacts> bucket_facts(store::Txn& txn, std::string_view bucket) {
   ResourceFacts out;
-  const std::string_view bucket = bucket_of_arn(arn);
-  if (bucket.empty()) return out;
   {
     auto q = TRY(txn.query("SELECT account FROM buckets WHERE name = ?"));
     q.bind(bucket);
@@ -25,6 +35,30 @@ Result<ResourceFacts> resource_facts(store::Txn& txn, std::string_view arn) {
   if (!policy.ok()) return fail(Code::corrupt, "the policy of the bucket " + std::string(bucket) + " does not parse");
   out.policy = std::move(*policy);
   return out;
+}
+
+Result<ResourceFacts> key_facts(store::Txn& txn, const std::string& account, const std::string& id,
+                                const security::Identity& who, Micros now) {
+  ResourceFacts out;
+  const auto key = TRY(security::kms::find(txn, account, id, now));
+  if (!key) return out;
+  auto policy = security::parse_policy(key->policy, "key-policy", security::PolicyKind::resource);
+  if (!policy.ok()) return fail(Code::corrupt, "the policy of the key " + id + " does not parse");
+  auto grants = TRY(security::kms::granted(txn, *key, who));
+  for (security::Statement& s : grants) policy->statements.push_back(std::move(s));
+  out.owner = account;
+  out.policy = std::move(*policy);
+  out.policy_rules = true;
+  out.context = security::kms::facts_of(*key, TRY(security::kms::list_aliases(txn, account, id, "", 100)));
+  return out;
+}
+
+}  // namespace
+
+Result<ResourceFacts> resource_facts(store::Txn& txn, std::string_view arn, const security::Identity& who, Micros now) {
+  if (const auto key = key_of_arn(arn)) return key_facts(txn, key->first, key->second, who, now);
+  const std::string_view bucket = bucket_of_arn(arn);
+  return bucket.empty() ? ResourceFacts() : bucket_facts(txn, bucket);
 }
 
 }  // namespace hf::api

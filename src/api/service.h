@@ -123,6 +123,7 @@ std::vector<Service> all_services();
 Service s3();
 Service iam();
 Service sts();
+Service kms();
 Service cloudtrail();
 Service sagemaker();
 Service sagemaker_runtime();

@@ -12,6 +12,7 @@ std::vector<Service> all_services() {
   services.push_back(sagemaker_runtime());
   services.push_back(iam());
   services.push_back(sts());
+  services.push_back(kms());
   services.push_back(cloudtrail());
   services.push_back(holdfast());
   services.push_back(s3());

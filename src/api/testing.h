@@ -15,6 +15,7 @@
 #include "fleet/trails.h"
 #include "os/fake.h"
 #include "security/keys.h"
+#include "security/kms_ring.h"
 #include "security/people.h"
 #include "security/sessions.h"
 #include "security/sigv4.h"
@@ -244,6 +245,7 @@ class MemorySite {
   std::unique_ptr<fleet::Trails> trails;        // with own_ledger
   std::unique_ptr<security::Sessions> sessions;
   security::People people{*db, clock, random, crypto::Secret("root")};
+  security::kms::KeyRing kms{crypto::Secret("root"), random};
   security::Sealer denial_texts{crypto::Secret("root"), "denial", random};
   security::Keys& all_keys() { return real_keys ? *real_keys : keys; }
   crypto::SigningKey key = std::move(crypto::SigningKey::generate()).value();
@@ -280,7 +282,8 @@ class MemorySite {
                            .jobs = *jobs,
                            .status_json = [] { return "{}"; },
                            .log = [this](const std::string& line) { log.push_back(line); },
-                           .trails = trails.get()});
+                           .trails = trails.get(),
+                           .kms = &kms});
     return *site_;
   }
 
@@ -312,7 +315,9 @@ class MemorySite {
  private:
   std::unique_ptr<store::Db> open_db() {
     check(fs.make_dirs("/state").ok() && fs.sync_dir("/").ok(), "a folder in memory");
-    return std::move(store::Db::open(fs, random, "/state/meta.db")).value();
+    auto opened = std::move(store::Db::open(fs, random, "/state/meta.db")).value();
+    check(security::kms::prepare(*opened).ok(), "tables in memory");
+    return opened;
   }
   std::unique_ptr<Site> site_;
 };

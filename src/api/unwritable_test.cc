@@ -207,7 +207,7 @@ TEST_F(Unwritable, EveryOperationIsAmongTheActs) {
     tried.insert(name);
   for (const Service& service : all_services())
     for (const Operation& o : service.operations) {
-      if (service.name == "iam" || service.name == "sts" || service.name == "cloudtrail")
+      if (service.name == "iam" || service.name == "sts" || service.name == "cloudtrail" || service.name == "kms")
         continue;  // their own tests ask the same
       if (o.input && o.effect != Effect::read) {
         EXPECT_TRUE(tried.contains(o.name)) << service.name << " " << o.name;

@@ -19,6 +19,7 @@
 #include "os/doorkeeper.h"
 #include "os/thread.h"
 #include "security/keys.h"
+#include "security/kms_keeper.h"
 #include "security/ledger.h"
 #include "security/people.h"
 #include "security/refusal_record.h"
@@ -67,6 +68,8 @@ class RunningSiteImpl : public RunningSite {
     sessions_ = std::make_unique<security::Sessions>(*db_, clock_, random_, *keys_, keys_of_state_->root_key);
     people_ = std::make_unique<security::People>(*db_, clock_, random_, keys_of_state_->root_key);
     denial_texts_ = std::make_unique<security::Sealer>(keys_of_state_->root_key, "denial", random_);
+    TRY(security::kms::prepare(*db_));
+    kms_ = std::make_unique<security::kms::KeyRing>(keys_of_state_->root_key, random_);
     ledger_ = TRY(security::Ledger::open(*db_, clock_, keys_of_state_->signing_key, keys_of_state_->site_id));
     objects_ = TRY(store::Objects::open(fs_, clock_, random_, *db_, state_ + "/objects"));
     models_ = TRY(fleet::Models::open(fs_, random_, state_ + "/models"));
@@ -75,6 +78,8 @@ class RunningSiteImpl : public RunningSite {
     TRY(start_fleet());
     trails_ = TRY(fleet::Trails::open({clock_, random_, *db_, *objects_, *ledger_},
                                       {.region = settings_.text("region"), .principal = entry("").principal}));
+    kms_keeper_ = security::kms::Keeper::start({clock_, *db_, *ledger_, *kms_},
+                                               {.region = settings_.text("region"), .principal = entry("").principal});
     TRY(start_gate());
     TRY(start_servers());
     if (keeper_) TRY(keeper_->end_listening());
@@ -91,6 +96,7 @@ class RunningSiteImpl : public RunningSite {
     open_.reset();
     local_.reset();
     gate_.reset();
+    kms_keeper_.reset();
     trails_.reset();
     jobs_.reset();
     fleet_.reset();
@@ -212,7 +218,8 @@ class RunningSiteImpl : public RunningSite {
                               &fs_,
                               TRY(absolute(state_)),
                               doors_.get(),
-                              trails_.get()});
+                              trails_.get(),
+                              kms_.get()});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
@@ -354,7 +361,9 @@ class RunningSiteImpl : public RunningSite {
   std::unique_ptr<security::Sessions> sessions_;
   std::unique_ptr<security::People> people_;
   std::unique_ptr<security::Sealer> denial_texts_;
+  std::unique_ptr<security::kms::KeyRing> kms_;
   std::unique_ptr<security::Ledger> ledger_;
+  std::unique_ptr<security::kms::Keeper> kms_keeper_;
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<fleet::Models> models_;
   std::unique_ptr<fleet::Doors> doors_;

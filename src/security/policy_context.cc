@@ -18,10 +18,40 @@ constexpr std::string_view kKeys[] = {
 // Deny would hold for the others never.
 constexpr std::string_view kStsKeys[] = {"aws:tagkeys", "sts:externalid", "sts:rolesessionname", "sts:sourceidentity",
                                          "sts:transitivetagkeys"};
+// Of requests to keys (api/kms), likewise of no others.
+constexpr std::string_view kKmsKeys[] = {"aws:tagkeys",
+                                         "kms:bypasspolicylockoutsafetycheck",
+                                         "kms:calleraccount",
+                                         "kms:datakeypairspec",
+                                         "kms:encryptionalgorithm",
+                                         "kms:encryptioncontextkeys",
+                                         "kms:expirationmodel",
+                                         "kms:grantconstrainttype",
+                                         "kms:grantisforawsresource",
+                                         "kms:grantoperations",
+                                         "kms:granteeprincipal",
+                                         "kms:keyagreementalgorithm",
+                                         "kms:keyorigin",
+                                         "kms:keyspec",
+                                         "kms:keyusage",
+                                         "kms:macalgorithm",
+                                         "kms:messagetype",
+                                         "kms:multiregion",
+                                         "kms:reencryptonsamekey",
+                                         "kms:requestalias",
+                                         "kms:resourcealiases",
+                                         "kms:retiringprincipal",
+                                         "kms:rotationperiodindays",
+                                         "kms:schedulekeydeletionpendingwindowindays",
+                                         "kms:signingalgorithm",
+                                         "kms:validto",
+                                         "kms:wrappingalgorithm",
+                                         "kms:wrappingkeyspec"};
+constexpr std::string_view kKmsPrefixes[] = {"aws:requesttag/", "aws:resourcetag/", "kms:encryptioncontext:"};
 constexpr std::string_view kPrincipalTag = "aws:principaltag/", kRequestTag = "aws:requesttag/";
 
 // What is told where the statement applies.
-enum class Told { anywhere, sts, trust };
+enum class Told { anywhere, sts, kms, trust };
 
 std::string address_of(std::string_view peer) {
   if (peer.starts_with('[')) return std::string(peer.substr(1, peer.find(']') - 1));
@@ -32,8 +62,17 @@ Status check_key(std::string_view key, const std::string& where, Told told) {
   const std::string k = lower(key);
   const auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), k) != std::end(list); };
   if (among(kKeys) || (k.size() > kPrincipalTag.size() && k.starts_with(kPrincipalTag))) return {};
+  const bool of_keys =
+      among(kKmsKeys) || std::any_of(std::begin(kKmsPrefixes), std::end(kKmsPrefixes),
+                                     [&](auto prefix) { return k.size() > prefix.size() && k.starts_with(prefix); });
+  if (told == Told::kms && of_keys) return {};
+  if (of_keys && told != Told::sts && told != Told::trust)
+    return fail(Code::invalid, "MalformedPolicyDocument",
+                where + ": the key '" + std::string(key) +
+                    "' is told of requests to sts or to kms alone; expected a statement whose actions are all of "
+                    "one of them, and that tells it");
   if (among(kStsKeys) || (k.size() > kRequestTag.size() && k.starts_with(kRequestTag))) {
-    if (told != Told::anywhere) return {};
+    if (told == Told::sts || told == Told::trust) return {};
     return fail(Code::invalid, "MalformedPolicyDocument",
                 where + ": the key '" + std::string(key) +
                     "' is told of requests to sts alone; expected a statement whose actions are all of sts");
@@ -66,9 +105,11 @@ Status check_keys(const Policy& policy, bool trust) {
   for (size_t i = 0; i < policy.statements.size(); ++i) {
     const Statement& s = policy.statements[i];
     const std::string where = "Statement[" + std::to_string(i) + "]";
-    const bool sts = !s.not_action && std::all_of(s.actions.begin(), s.actions.end(),
-                                                  [](const auto& a) { return iequal(a.substr(0, 4), "sts:"); });
-    const Told told = trust ? Told::trust : sts ? Told::sts : Told::anywhere;
+    const auto all_of = [&s](std::string_view service) {
+      return !s.not_action && std::all_of(s.actions.begin(), s.actions.end(),
+                                          [&](const auto& a) { return iequal(a.substr(0, 4), service); });
+    };
+    const Told told = trust ? Told::trust : all_of("sts:") ? Told::sts : all_of("kms:") ? Told::kms : Told::anywhere;
     for (const auto& c : s.conditions) {
       TRY(check_key(c.key, where + ".Condition", told));
       for (const auto& value : c.values)
