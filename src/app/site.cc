@@ -78,8 +78,11 @@ class RunningSiteImpl : public RunningSite {
     TRY(start_fleet());
     trails_ = TRY(fleet::Trails::open({clock_, random_, *db_, *objects_, *ledger_},
                                       {.region = settings_.text("region"), .principal = entry("").principal}));
-    kms_keeper_ = security::kms::Keeper::start({clock_, *db_, *ledger_, *kms_},
-                                               {.region = settings_.text("region"), .principal = entry("").principal});
+    kms_keeper_ = security::kms::Keeper::start(
+        {clock_, *db_, *ledger_, *kms_},
+        {.region = settings_.text("region"), .principal = entry("").principal, .log = [](const std::string& line) {
+           std::fprintf(stderr, "%s\n", line.c_str());
+         }});
     TRY(start_gate());
     TRY(start_servers());
     if (keeper_) TRY(keeper_->end_listening());

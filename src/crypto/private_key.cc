@@ -1,5 +1,6 @@
 #include "crypto/private_key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -64,13 +65,20 @@ const EVP_MD* md_of(Hash hash) {
   return nullptr;
 }
 
+// A key whose curve came as numbers may be on one that only looks like ours (RFC 5480 allows names alone).
+bool has_explicit_curve(EVP_PKEY* key) {
+  int from_numbers = 0;
+  return EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &from_numbers) != 1 ||
+         from_numbers != 0;
+}
+
 bool is_of(EVP_PKEY* key, Type type) {
   if (is_rsa(type)) return EVP_PKEY_is_a(key, "RSA") == 1 && EVP_PKEY_get_bits(key) == bits_of(type);
   if (type == Type::ed25519) return EVP_PKEY_is_a(key, "ED25519") == 1;
   char name[64] = {};
   size_t n = 0;
-  return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, name, sizeof name, &n) == 1 &&
-         std::string_view(name, n) == curve_of(type);
+  return EVP_PKEY_is_a(key, "EC") == 1 && !has_explicit_curve(key) &&
+         EVP_PKEY_get_group_name(key, name, sizeof name, &n) == 1 && std::string_view(name, n) == curve_of(type);
 }
 
 Error not_with(const char* what) { return fail(Code::invalid, std::string("this key is not for ") + what); }

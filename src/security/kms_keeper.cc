@@ -50,7 +50,8 @@ class KeeperImpl final : public Keeper {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
       lock.unlock();
-      (void)step();  // what could not be written is tried again
+      const Status done = step();  // what could not be done is tried again
+      if (!done.ok() && options_.log) options_.log("keys whose time has come: " + done.error().message);
       lock.lock();
       wake_.wait_for(lock, std::chrono::minutes(1), [this] { return stopping_; });
     }

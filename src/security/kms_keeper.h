@@ -3,6 +3,7 @@
 // "hf-kms" does it once a minute. Until then whoever reads a key finds it as if it were done (security/kms.h).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,8 +22,9 @@ class Keeper {
   };
   struct Options {
     std::string region;
-    std::string principal;  // of the entries
-    bool thread = true;     // false: for tests, which call step()
+    std::string principal;                                  // of the entries
+    bool thread = true;                                     // false: for tests, which call step()
+    std::function<void(const std::string& line)> log = {};  // what the thread could not do
   };
   static std::unique_ptr<Keeper> start(const Parts& parts, Options options);
   virtual ~Keeper() = default;

@@ -82,8 +82,8 @@ bool reads(std::string_view service, std::string_view name) {
   for (std::string_view verb : {"Get", "List", "Describe", "Head", "Lookup", "Invoke", "Converse", "Count", "Verify",
                                 "Simulate", "Decode", "Filter", "Export", "CreateChatCompletion"})
     if (name.starts_with(verb)) return true;
-  return service == "kms" && (name == "Decrypt" || name == "Encrypt" || name.starts_with("GenerateDataKey") ||
-                              name == "GenerateRandom" || name == "ReEncrypt");
+  return service == "kms" && (name == "Decrypt" || name == "Encrypt" || name.starts_with("Generate") ||
+                              name == "ReEncrypt" || name == "Sign" || name == "DeriveSharedSecret");
 }
 bool is_data(std::string_view service, std::string_view name) {
   if (service == "s3")
