@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "engine/worker.h"
 #include "fleet/sandbox_job.h"
+#include "os/process.h"
 
 namespace hf::app {
 namespace json = boost::json;
@@ -195,6 +196,7 @@ int wrong_usage(int argc, char** argv, const std::string& message) {
 }  // namespace
 
 int run(int argc, char** argv) {
+  if (auto s = os::no_core_dumps(); !s.ok()) std::fprintf(stderr, "holdfast: %s\n", s.error().message.c_str());
   if (argc > 1 && std::string_view(argv[1]) == "worker") return engine::worker_entry(argc, argv);
   if (argc > 1 && std::string_view(argv[1]) == "job-init") return fleet::job_init_entry(argc, argv);
   if (argc > 1 && std::string_view(argv[1]) == "ways-out") return engine::ways_out_entry(argc, argv);

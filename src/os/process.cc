@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -352,6 +353,16 @@ Result<std::unique_ptr<Child>> spawn(const Spawn& spec) {
   auto child = std::make_unique<RealChild>();
   TRY(child->launch(plan, spec.new_namespaces));
   return child;
+}
+
+Status no_core_dumps() {
+  const rlimit none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0) return errno_error(errno, "setrlimit", "RLIMIT_CORE");
+  const char* const path = "/proc/self/coredump_filter";
+  const Fd filter(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!filter) return errno == ENOENT ? Status() : Status(errno_error(errno, "open", path));  // a kernel without dumps
+  if (::write(filter.get(), "0", 1) != 1) return errno_error(errno, "write", path);
+  return {};
 }
 
 Result<std::pair<Fd, Fd>> socket_pair() {

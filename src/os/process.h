@@ -56,6 +56,10 @@ class Child {
 
 Result<std::unique_ptr<Child>> spawn(const Spawn& spec);
 
+// From here on no core dump of this process, or of what it starts, holds memory: RLIMIT_CORE is 0, and the filter of
+// what a dump takes (core(5)) is empty, which also holds where dumps go to a program. unavailable: the kernel refused.
+Status no_core_dumps();
+
 // A connected pair of stream sockets for messages with descriptors (SCM_RIGHTS).
 Result<std::pair<Fd, Fd>> socket_pair();
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +208,23 @@ TEST(Sockets, CarryBytesAndDescriptors) {
   EXPECT_NE(fcntl(got[0].get(), F_GETFD) & FD_CLOEXEC, 0);
   EXPECT_EQ(send_all(pair->second.get(), "", sent).error().code, Code::invalid);
   EXPECT_FALSE(send_all(pair->second.get(), "nobody reads").ok());  // an error, not SIGPIPE
+}
+
+// In a child: this process should go on to leave dumps of its own faults.
+TEST(CoreDumps, HoldNothingAfterwards) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    rlimit limit{};
+    char text[16] = {};
+    if (!no_core_dumps().ok() || getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0) _exit(1);
+    const int filter = open("/proc/self/coredump_filter", O_RDONLY);
+    if (filter < 0 || read(filter, text, sizeof text - 1) < 8) _exit(2);
+    _exit(std::string_view(text).substr(0, 8) == "00000000" ? 0 : 3);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Machine, IsDescribed) {
