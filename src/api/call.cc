@@ -81,6 +81,7 @@ security::Context Call::request_context_of() const {
                                     .user_agent = header("user-agent"),
                                     .referer = header("referer"),
                                     .region = site_.region,
+                                    .residency = site_.residency,
                                     .tls = head_.tls,
                                     .now = site_.clock.now()},
                                    who_);
@@ -92,17 +93,18 @@ security::Decision Call::decide(security::Question question) {
   question.context.insert(context_.begin(), context_.end());
   ResourceFacts facts;
   const std::string_view bucket = question.action == "s3:CreateBucket" ? "" : bucket_of_arn(question.resource);
-  if (!bucket.empty()) {
+  if (question.action != "s3:CreateBucket" && has_facts(question.resource)) {
     auto read = site_.db.read([&](store::Txn& txn) -> Status {
       facts = TRY(resource_facts(txn, question.resource));
       return {};
     });
     if (!read.ok()) {
       if (site_.log) site_.log("request " + request_id_ + ": " + read.error().message);
-      return {false, "the resource's own policy cannot be read"};
+      return {false, "what the resource itself says cannot be read"};
     }
-    question.owner = facts.owner;
+    if (!bucket.empty()) question.owner = facts.owner;
     if (facts.policy) question.resource_policy = &*facts.policy;
+    question.context.merge(facts.tags);
   }
   security::Decision decision = security::evaluate(who_, question);
   if (decision.allowed && !bucket.empty() && !facts.owner.empty() && facts.owner != who_.account)

@@ -59,6 +59,7 @@ struct Site {
   std::string state = {};                            // the state folder; "": there is none
   fleet::Doors* doors = nullptr;                     // the ways out; null: there is none
   fleet::Trails* trails = nullptr;                   // null: in tests that have no CloudTrail
+  std::string residency = "none";                    // told to policies as holdfast:Residency
   std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
   security::QuotaMeter quotas = {};                  // of inferences, by identity (api/quotas.h)
 };

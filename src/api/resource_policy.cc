@@ -1,6 +1,32 @@
 #include "api/resource_policy.h"
 
+#include "security/providers.h"
+
 namespace hf::api {
+namespace {
+
+constexpr std::string_view kIam = "arn:aws:iam::";
+
+Result<security::Context> tags_of(store::Txn& txn, std::string_view arn) {
+  security::Context out;
+  security::iam::Tags tags;
+  const std::string_view account = arn.substr(kIam.size(), arn.find(':', kIam.size()) - kIam.size());
+  if (arn.find(":oidc-provider/") != arn.npos) {
+    auto provider = security::provider_by_arn(txn, std::string(account), std::string(arn));
+    if (!provider.ok() && provider.error().code != Code::not_found && provider.error().code != Code::invalid)
+      return std::move(provider).error();
+    if (provider.ok()) tags = std::move(provider->tags);
+  } else if (auto entity = TRY(security::iam::by_arn(txn, arn))) {
+    tags = std::move(entity->tags);
+  }
+  for (const auto& [key, value] : tags)
+    for (const char* prefix : {"aws:resourcetag/", "iam:resourcetag/"}) out[prefix + lower(key)] = {value};
+  return out;
+}
+
+}  // namespace
+
+bool has_facts(std::string_view arn) { return arn.starts_with(kIam) || !bucket_of_arn(arn).empty(); }
 
 std::string_view bucket_of_arn(std::string_view arn) {
   constexpr std::string_view kPrefix = "arn:aws:s3:::";
@@ -11,6 +37,7 @@ std::string_view bucket_of_arn(std::string_view arn) {
 
 Result<ResourceFacts> resource_facts(store::Txn& txn, std::string_view arn) {
   ResourceFacts out;
+  if (arn.starts_with(kIam)) out.tags = TRY(tags_of(txn, arn));
   const std::string_view bucket = bucket_of_arn(arn);
   if (bucket.empty()) return out;
   {

@@ -212,7 +212,8 @@ class RunningSiteImpl : public RunningSite {
                               &fs_,
                               TRY(absolute(state_)),
                               doors_.get(),
-                              trails_.get()});
+                              trails_.get(),
+                              settings_.text("residency")});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
@@ -309,6 +310,7 @@ class RunningSiteImpl : public RunningSite {
     json::object object{{"site", keys_of_state_->site_id},
                         {"account", keys_of_state_->account},
                         {"region", settings_.text("region")},
+                        {"residency", settings_.text("residency")},
                         {"version", version_},
                         {"pid", getpid()},
                         {"worker_pid", status.serving_pid},

@@ -206,6 +206,20 @@ Result<Entity> policy_by_arn(store::Txn& txn, const std::string& arn) {
   return found;
 }
 
+Result<std::optional<Entity>> by_arn(store::Txn& txn, std::string_view arn) {
+  std::optional<Entity> out;
+  const auto parts = split(arn, ':');
+  if (parts.size() != 6) return out;
+  const std::string account(parts[4]), name(arn.substr(arn.rfind('/') + 1));
+  for (Kind kind : {Kind::user, Kind::group, Kind::role, Kind::policy}) {
+    if (!parts[5].starts_with(std::string(word(kind)) + "/")) continue;
+    auto found = get(txn, kind, account, name);
+    if (!found.ok() && found.error().code != Code::not_found) return std::move(found).error();
+    if (found.ok() && arn_of(*found) == arn) out = std::move(*found);
+  }
+  return out;
+}
+
 Result<std::vector<Entity>> list(store::Txn& txn, Kind kind, const std::string& account,
                                  const std::string& path_prefix) {
   auto q =
@@ -396,9 +410,22 @@ Status check_document(const std::string& text, size_t most) {
   return {};
 }
 
-Result<Policy> policy_of(store::Txn& txn, const Entity& managed) {
-  const Document d = TRY(get_document(txn, managed, "v" + std::to_string(managed.default_version)));
-  return parse_policy(d.text, arn_of(managed));
+namespace {
+Result<Source> source_of(store::Txn& txn, const Entity& managed) {
+  Document d = TRY(get_document(txn, managed, "v" + std::to_string(managed.default_version)));
+  return Source{TRY(parse_policy(d.text, arn_of(managed))), "user-managed", std::move(d.text)};
+}
+}  // namespace
+
+Result<Policy> policy_of(store::Txn& txn, const Entity& managed) { return TRY(source_of(txn, managed)).policy; }
+
+Result<std::optional<Source>> boundary_of(store::Txn& txn, const Entity& entity) {
+  std::optional<Source> out;
+  if (entity.boundary.empty()) return out;
+  auto boundary = TRY(by_id(txn, entity.boundary));
+  if (!boundary) return fail(Code::corrupt, "the boundary of " + arn_of(entity) + " is gone");
+  out = TRY(source_of(txn, *boundary));
+  return out;
 }
 
 Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity) {
@@ -406,9 +433,8 @@ Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity) {
   auto add = [&](const Entity& e) -> Status {
     const std::string prefix = std::string(word(e.kind)) + "-policy/" + (e.kind == Kind::group ? e.name + "/" : "");
     for (const Document& d : TRY(documents(txn, e)))
-      out.push_back({TRY(parse_policy(d.text, prefix + d.name)), word(e.kind)});
-    for (const Entity& managed : TRY(linked(txn, e, Kind::policy)))
-      out.push_back({TRY(policy_of(txn, managed)), "user-managed"});
+      out.push_back({TRY(parse_policy(d.text, prefix + d.name)), word(e.kind), d.text});
+    for (const Entity& managed : TRY(linked(txn, e, Kind::policy))) out.push_back(TRY(source_of(txn, managed)));
     return {};
   };
   TRY(add(entity));
@@ -424,10 +450,7 @@ Result<Identity> identity_of(store::Txn& txn, const Entity& entity) {
   who.user_id = entity.id;
   for (const auto& [key, value] : entity.tags) who.facts["aws:principaltag/" + lower(key)] = {value};
   for (Source& s : TRY(sources_of(txn, entity))) who.policies.push_back(std::move(s.policy));
-  if (entity.boundary.empty()) return who;
-  auto boundary = TRY(by_id(txn, entity.boundary));
-  if (!boundary) return fail(Code::corrupt, "the boundary of " + who.arn + " is gone");
-  who.boundary = TRY(policy_of(txn, *boundary));
+  if (auto boundary = TRY(boundary_of(txn, entity))) who.boundary = std::move(boundary->policy);
   return who;
 }
 

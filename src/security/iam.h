@@ -51,6 +51,8 @@ Result<Entity> insert(store::Txn& txn, os::Random& random, Entity entity);
 Result<Entity> get(store::Txn& txn, Kind kind, const std::string& account, const std::string& name);
 Result<std::optional<Entity>> by_id(store::Txn& txn, const std::string& id);
 Result<Entity> policy_by_arn(store::Txn& txn, const std::string& arn);
+// Nothing: the ARN is of no entity, now.
+Result<std::optional<Entity>> by_arn(store::Txn& txn, std::string_view arn);
 Result<std::vector<Entity>> list(store::Txn& txn, Kind kind, const std::string& account,
                                  const std::string& path_prefix);
 Status update(store::Txn& txn, const Entity& entity);  // all but id, kind and account; by id
@@ -92,8 +94,10 @@ Result<Identity> identity_of(store::Txn& txn, const Entity& entity);
 struct Source {
   Policy policy;     // its id: "user-policy/NAME", "group-policy/GROUP/NAME", or a managed policy's ARN
   std::string kind;  // "user", "group", "role" (inline) or "user-managed"
+  std::string text;
 };
 Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity);
+Result<std::optional<Source>> boundary_of(store::Txn& txn, const Entity& entity);
 Result<Policy> policy_of(store::Txn& txn, const Entity& managed);  // the default version
 
 }  // namespace hf::security::iam

@@ -155,6 +155,19 @@ Status take(std::vector<T>& items, const In& in, Out& out, Key key) {
 // ---- tags
 Result<store_of::Tags> tags_of(const std::vector<TagView>& given);  // InvalidInput: a key twice, over 50
 std::vector<TagView> tags_view(const store_of::Tags& tags);
+// aws:RequestTag/KEY and aws:TagKeys: what requests that give tags, or take them away by their keys, tell policies.
+security::Context told_tags(const std::vector<TagView>& tags);
+security::Context told_keys(const std::vector<std::string>& keys);
+// What is made with tags is tagged: the right to that is needed too ("iam:TagUser", ...).
+Status may_tag(Call& call, const std::string& action, const std::vector<TagView>& tags);
+template <class In>
+security::Context tells_tags(const void* in) {
+  return told_tags(static_cast<const In*>(in)->tags);
+}
+template <class In>
+security::Context tells_keys(const void* in) {
+  return told_keys(static_cast<const In*>(in)->keys);
+}
 
 // For the ledger: what was asked for, with digests in place of documents.
 std::string detail_of(const wire::Shape& shape, const void* in);

@@ -25,6 +25,7 @@ struct OnePolicy {
 };
 
 Result<OnePolicy> create_policy(Call& call, const CreatePolicy& in) {
+  TRY(may_tag(call, "iam:TagPolicy", in.tags));
   Entity e;
   e.kind = Kind::policy;
   e.account = call.account();
@@ -238,7 +239,8 @@ Result<ListVersionsResponse> list_versions(Call& call, const ListVersions& in) {
 }  // namespace
 
 void add_policies(Service& s) {
-  s.add<CreatePolicy, OnePolicy>("CreatePolicy", {}, Effect::write, create_policy, create_policy_arn);
+  s.add<CreatePolicy, OnePolicy>("CreatePolicy", {}, Effect::write, create_policy, create_policy_arn).tells =
+      tells_tags<CreatePolicy>;
   s.add<ByArn, OnePolicy>("GetPolicy", {}, Effect::read, get_policy, policy_arn<ByArn>);
   s.add<ListPolicies, ListPoliciesResponse>("ListPolicies", {}, Effect::read, list_policies, list_policies_arn);
   s.add<ByArn, Nothing>("DeletePolicy", {}, Effect::write, delete_policy, policy_arn<ByArn>);
