@@ -206,5 +206,6 @@ void add_keys(Service& s);         // access keys
 void add_credentials(Service& s);  // service-specific credentials
 void add_log_in(Service& s);       // login profiles, MFA devices
 void add_providers(Service& s);    // OpenID Connect providers
+void add_simulation(Service& s);   // what policies would say
 
 }  // namespace hf::api::iam_api

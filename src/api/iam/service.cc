@@ -18,6 +18,7 @@ Service iam() {
   iam_api::add_credentials(s);
   iam_api::add_log_in(s);
   iam_api::add_providers(s);
+  iam_api::add_simulation(s);
   for (const char* name : {"AddRoleToInstanceProfile",
                            "CreateAccountAlias",
                            "CreateInstanceProfile",
@@ -37,8 +38,6 @@ Service iam() {
                            "GetAccountAuthorizationDetails",
                            "GetAccountPasswordPolicy",
                            "GetAccountSummary",
-                           "GetContextKeysForCustomPolicy",
-                           "GetContextKeysForPrincipalPolicy",
                            "GetCredentialReport",
                            "GetInstanceProfile",
                            "GetOrganizationsAccessReport",
@@ -64,8 +63,6 @@ Service iam() {
                            "RemoveRoleFromInstanceProfile",
                            "ResyncMFADevice",
                            "SetSecurityTokenServicePreferences",
-                           "SimulateCustomPolicy",
-                           "SimulatePrincipalPolicy",
                            "TagInstanceProfile",
                            "TagMFADevice",
                            "TagSAMLProvider",
