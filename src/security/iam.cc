@@ -40,10 +40,6 @@ constexpr const char* kColumns =
     "e.id, e.kind, e.account, e.name, e.path, e.created, e.updated, e.boundary, e.trust, e.description, e.max_session, "
     "e.default_version, e.versions, e.tags";
 constexpr const char* kPrefixes[] = {"AIDA", "AGPA", "AROA", "ANPA"};
-constexpr int64_t kQuotas[] = {5000, 300, 1000, 1500};
-constexpr int64_t kMaxLinks = 10;
-constexpr size_t kMaxInline[] = {2048, 5120, 10240, 0};  // characters without blanks, all of an entity's together
-constexpr size_t kMaxManaged = 6144, kMaxVersions = 5;
 
 Error none(std::string message) { return fail(Code::not_found, "NoSuchEntity", std::move(message)); }
 Error limit(std::string message) { return fail(Code::conflict, "LimitExceeded", std::move(message)); }
@@ -162,8 +158,8 @@ Result<Entity> insert(store::Txn& txn, os::Random& random, Entity e) {
   {
     auto q = TRY(txn.query("SELECT COUNT(*) FROM iam_entities WHERE account = ? AND kind = ?"));
     q.bind(std::string_view(e.account)).bind(static_cast<int64_t>(e.kind));
-    if (TRY(q.step()) && q.integer(0) >= kQuotas[kind])
-      return limit("expected at most " + std::to_string(kQuotas[kind]) + " of kind " + word(e.kind) + " in an account");
+    if (TRY(q.step()) && q.integer(0) >= kMaxOf[kind])
+      return limit("expected at most " + std::to_string(kMaxOf[kind]) + " of kind " + word(e.kind) + " in an account");
   }
   auto q =
       TRY(txn.query("INSERT INTO iam_entities (id, kind, account, name, path, created, updated, boundary, trust, "
@@ -370,6 +366,53 @@ Result<std::vector<Entity>> bounded_by(store::Txn& txn, const Entity& policy, Ki
                          " FROM iam_entities e WHERE boundary = ? AND kind = ? ORDER BY name"));
   q.bind(std::string_view(policy.id)).bind(static_cast<int64_t>(kind));
   return all_of(q);
+}
+
+// ---- the alias
+
+namespace {
+constexpr const char* kAlias = "account-alias";
+
+Result<std::vector<store::Record>> aliases(store::Txn& txn, const std::string& account) {
+  std::vector<store::Record> all;
+  for (;;) {
+    const std::string after = all.empty() ? "" : all.back().name;
+    auto some = TRY(store::list_records(txn, kAlias, account, after, 1000));
+    if (some.empty()) return all;
+    for (auto& r : some) all.push_back(std::move(r));
+  }
+}
+}  // namespace
+
+Result<std::string> alias_of(store::Txn& txn, const std::string& account) {
+  const auto own = TRY(aliases(txn, account));
+  return own.empty() ? std::string() : own[0].name;
+}
+
+Result<std::optional<std::string>> account_of_alias(store::Txn& txn, const std::string& alias) {
+  std::optional<std::string> out;
+  for (const auto& r : TRY(aliases(txn, "")))
+    if (r.name == alias) out = r.account;
+  return out;
+}
+
+Status set_alias(store::Txn& txn, const std::string& account, const std::string& alias, Micros now) {
+  if (TRY(account_of_alias(txn, alias)))
+    return fail(Code::conflict, "EntityAlreadyExists", "the alias " + alias + " is an account's already");
+  const std::string before = TRY(alias_of(txn, account));
+  if (!before.empty()) TRY(store::delete_record(txn, kAlias, account, before));
+  store::Record row;
+  row.kind = kAlias;
+  row.account = account;
+  row.name = alias;
+  row.created = row.updated = now;
+  row.body = "{}";
+  return store::insert_record(txn, row);
+}
+
+Status erase_alias(store::Txn& txn, const std::string& account, const std::string& alias) {
+  if (!TRY(store::delete_record(txn, kAlias, account, alias))) return none("the account has no alias " + alias);
+  return {};
 }
 
 // ---- keys

@@ -20,6 +20,7 @@ using store_of::Kind;
 
 inline constexpr const char* kName = "[A-Za-z0-9_+=,.@-]+";
 inline constexpr const char* kPath = "/|/[!-~]+/";
+inline constexpr size_t kMaxAccessKeys = 2;  // of a user
 inline constexpr const char* kPathPrefix = "/[!-~]*";
 
 struct Nothing {
@@ -93,6 +94,29 @@ void View<K>::fields(wire::Fields<View>& f) {
 // The views need the transaction for what hangs on an entity. `brief`: as lists show it, without tags and boundary.
 template <Kind K>
 Result<View<K>> view_of(store::Txn& txn, const Entity& e, bool brief = false);
+
+// A version of a managed policy; `whole`: with its document.
+struct VersionView {
+  std::optional<std::string> document;
+  std::string id;
+  bool is_default = false;
+  wire::Timestamp created;
+  static void fields(wire::Fields<VersionView>& f) {
+    f("Document", &VersionView::document);
+    f("VersionId", &VersionView::id);
+    f("IsDefaultVersion", &VersionView::is_default);
+    f("CreateDate", &VersionView::created);
+  }
+};
+
+VersionView version_view(const Entity& policy, const Document& document, bool whole);
+struct AttachedView {
+  std::string name, arn;
+  static void fields(wire::Fields<AttachedView>& f) {
+    f("PolicyName", &AttachedView::name);
+    f("PolicyArn", &AttachedView::arn);
+  }
+};
 
 // ---- names and what they stand for
 template <Kind K>
@@ -207,5 +231,8 @@ void add_credentials(Service& s);  // service-specific credentials
 void add_log_in(Service& s);       // login profiles, MFA devices
 void add_providers(Service& s);    // OpenID Connect providers
 void add_simulation(Service& s);   // what policies would say
+void add_details(Service& s);      // all that stands in an account
+void add_account(Service& s);      // its summary, its alias
+void add_report(Service& s);       // the credential report
 
 }  // namespace hf::api::iam_api

@@ -19,12 +19,13 @@ Service iam() {
   iam_api::add_log_in(s);
   iam_api::add_providers(s);
   iam_api::add_simulation(s);
+  iam_api::add_details(s);
+  iam_api::add_account(s);
+  iam_api::add_report(s);
   for (const char* name : {"AddRoleToInstanceProfile",
-                           "CreateAccountAlias",
                            "CreateInstanceProfile",
                            "CreateSAMLProvider",
                            "CreateServiceLinkedRole",
-                           "DeleteAccountAlias",
                            "DeleteAccountPasswordPolicy",
                            "DeleteInstanceProfile",
                            "DeleteSAMLProvider",
@@ -32,13 +33,9 @@ Service iam() {
                            "DeleteServerCertificate",
                            "DeleteServiceLinkedRole",
                            "DeleteSigningCertificate",
-                           "GenerateCredentialReport",
                            "GenerateOrganizationsAccessReport",
                            "GenerateServiceLastAccessedDetails",
-                           "GetAccountAuthorizationDetails",
                            "GetAccountPasswordPolicy",
-                           "GetAccountSummary",
-                           "GetCredentialReport",
                            "GetInstanceProfile",
                            "GetOrganizationsAccessReport",
                            "GetSAMLProvider",
@@ -47,8 +44,6 @@ Service iam() {
                            "GetServiceLastAccessedDetails",
                            "GetServiceLastAccessedDetailsWithEntities",
                            "GetServiceLinkedRoleDeletionStatus",
-                           "ListAccountAliases",
-                           "ListEntitiesForPolicy",
                            "ListInstanceProfileTags",
                            "ListInstanceProfiles",
                            "ListInstanceProfilesForRole",
