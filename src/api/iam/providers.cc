@@ -175,9 +175,9 @@ struct TagRequest {
 Result<Nothing> tag(Call& call, const TagRequest& in) {
   return edit(call, in, [&](Provider& p) -> Status {
     std::vector<TagView> all = in.tags;
-    for (const auto& [key, value] : p.tags)
-      if (std::none_of(in.tags.begin(), in.tags.end(), [&](const TagView& t) { return iequal(t.key, key); }))
-        all.push_back({key, value});
+    for (const TagView& old : tags_view(p.tags))
+      if (std::none_of(in.tags.begin(), in.tags.end(), [&](const TagView& t) { return iequal(t.key, old.key); }))
+        all.push_back(old);
     p.tags = TRY(tags_of(all));
     return {};
   });
