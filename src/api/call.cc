@@ -81,6 +81,7 @@ security::Context Call::request_context_of() const {
                                     .user_agent = header("user-agent"),
                                     .referer = header("referer"),
                                     .region = site_.region,
+                                    .residency = site_.residency,
                                     .tls = head_.tls,
                                     .now = site_.clock.now()},
                                    who_);
@@ -99,12 +100,12 @@ security::Decision Call::decide(security::Question question) {
     });
     if (!read.ok()) {
       if (site_.log) site_.log("request " + request_id_ + ": " + read.error().message);
-      return {false, "the resource's own policy cannot be read"};
+      return {false, "what the resource itself says cannot be read"};
     }
-    question.owner = facts.owner;
-    question.context.insert(facts.context.begin(), facts.context.end());
-    question.resource_policy_rules = facts.policy_rules;
+    if (!facts.owner.empty()) question.owner = facts.owner;
+    question.resource_policy_rules = question.resource_policy_rules || facts.policy_rules;
     if (facts.policy) question.resource_policy = &*facts.policy;
+    question.context.merge(facts.context);
   }
   security::Decision decision = security::evaluate(who_, question);
   if (decision.allowed && !bucket.empty() && !facts.owner.empty() && facts.owner != who_.account)

@@ -63,6 +63,7 @@ struct Site {
   fleet::Doors* doors = nullptr;                     // the ways out; null: there is none
   fleet::Trails* trails = nullptr;                   // null: in tests that have no CloudTrail
   security::kms::KeyRing* kms = nullptr;             // null: in tests that have no keys
+  std::string residency = "none";                    // told to policies as holdfast:Residency
   std::atomic<int> jobs_tried = 0;                   // programs that TryJob runs at this moment
   security::QuotaMeter quotas = {};                  // of inferences, by identity (api/quotas.h)
 };

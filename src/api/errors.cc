@@ -149,6 +149,8 @@ constexpr NameStatus kStatuses[] = {
     {"InvalidInput", 400},
     {"InvalidIdentityToken", 400},
     {"NotSupportedService", 404},
+    {"ReportNotPresent", 410},
+    {"ReportExpired", 410},
     {"Throttling", 400},
     {"RequestEntityTooLarge", 413},
     // s3

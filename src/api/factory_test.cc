@@ -378,7 +378,8 @@ TEST_F(Factory, AJobReadsAndWritesOnlyWhatItsCreatorMay) {
   put("private/x.jsonl", "{}\n");
   const std::string job =
       R"({"Effect":"Allow","Action":"sagemaker:*","Resource":"*"},)"
-      R"({"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::data/*","arn:aws:s3:::out/*"]})";
+      R"({"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::data/*","arn:aws:s3:::out/*"]},)"
+      R"({"Effect":"Allow","Action":"iam:PassRole","Resource":"*"})";
   rights_of_poor(job + R"(,{"Effect":"Deny","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/private/*"})");
   auto create = [&](const std::string& name, const std::string& from) {
     std::string body = training_job(name, "learn");
@@ -398,6 +399,35 @@ TEST_F(Factory, AJobReadsAndWritesOnlyWhatItsCreatorMay) {
   EXPECT_EQ(create("j4", "s3://data/tickets/")->status, 200);
   (void)job_over("j2");
   (void)job_over("j4");
+}
+
+// A role is named by whom it may be passed by, and for that service.
+TEST_F(Factory, ARoleIsPassedByRight) {
+  auto rights = [&](const std::string& service) {
+    rights_of_poor(R"({"Effect":"Allow","Action":["sagemaker:*","s3:*"],"Resource":"*"},)"
+                   R"({"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::111122223333:role/train",)"
+                   R"("Condition":{"StringEquals":{"iam:PassedToService":")" +
+                   service + R"("}}})");
+  };
+  const std::string container = R"("PrimaryContainer":{"ModelDataUrl":"s3://out/models/none/output/model.tar.gz"})";
+  const std::vector<std::pair<std::string, std::string>> acts = {
+      {"CreateTrainingJob", training_job("j1", "learn")},
+      {"CreateModel", R"({"ModelName":"m1","ExecutionRoleArn":")" + std::string(kRole) + "\"," + container + "}"},
+      {"CreateEndpointConfig", R"({"EndpointConfigName":"c1","ExecutionRoleArn":")" + std::string(kRole) +
+                                   R"(","ProductionVariants":[{"VariantName":"v","ModelName":"m1"}]})"}};
+  rights("ec2.amazonaws.com");
+  for (const auto& [operation, body] : acts) {
+    auto e = sagemaker_call(operation, body, "poor");
+    EXPECT_EQ(e->status, 403) << operation << e->body;
+    EXPECT_EQ(memory_.ledger.all.back().action, "iam:PassRole") << operation;
+    EXPECT_EQ(memory_.ledger.all.back().resource, kRole) << operation;
+  }
+  rights("sagemaker.amazonaws.com");
+  for (const auto& [operation, body] : acts) {
+    auto e = sagemaker_call(operation, body, "poor");
+    EXPECT_EQ(e->status, operation == "CreateTrainingJob" ? 200 : 400) << operation << e->body;  // past the check
+  }
+  (void)job_over("j1");
 }
 
 // What is authorised is what is looked up: an ARN with a package's name inside of it is not that package.

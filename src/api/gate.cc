@@ -201,7 +201,8 @@ Status Gate::State::authorise(Call& call, const Operation& o, const void* in) {
     call.reason_ = "each";
     return {};
   }
-  const security::Question question{.action = call.action_, .resource = call.resource_};
+  security::Question question{.action = call.action_, .resource = call.resource_};
+  if (o.tells) question.context = o.tells(in);
   const security::Decision decision = call.decide(question);
   call.reason_ = decision.reason;
   return call.decided(decision, question, call.resource_);

@@ -1,8 +1,31 @@
 #include "api/resource_policy.h"
 
 #include "security/kms.h"
+#include "security/providers.h"
 
 namespace hf::api {
+namespace {
+
+constexpr std::string_view kIam = "arn:aws:iam::";
+
+Result<security::Context> tags_of(store::Txn& txn, std::string_view arn) {
+  security::Context out;
+  security::iam::Tags tags;
+  const std::string_view account = arn.substr(kIam.size(), arn.find(':', kIam.size()) - kIam.size());
+  if (arn.find(":oidc-provider/") != arn.npos) {
+    auto provider = security::provider_by_arn(txn, std::string(account), std::string(arn));
+    if (!provider.ok() && provider.error().code != Code::not_found && provider.error().code != Code::invalid)
+      return std::move(provider).error();
+    if (provider.ok()) tags = std::move(provider->tags);
+  } else if (auto entity = TRY(security::iam::by_arn(txn, arn))) {
+    tags = std::move(entity->tags);
+  }
+  for (const auto& [key, value] : tags)
+    for (const char* prefix : {"aws:resourcetag/", "iam:resourcetag/"}) out[prefix + lower(key)] = {value};
+  return out;
+}
+
+}  // namespace
 
 std::string_view bucket_of_arn(std::string_view arn) {
   constexpr std::string_view kPrefix = "arn:aws:s3:::";
@@ -17,7 +40,9 @@ std::optional<std::pair<std::string, std::string>> key_of_arn(std::string_view a
   return std::pair(std::string(parts[4]), std::string(parts[5].substr(4)));
 }
 
-bool has_facts(std::string_view arn) { return !bucket_of_arn(arn).empty() || key_of_arn(arn).has_value(); }
+bool has_facts(std::string_view arn) {
+  return arn.starts_with(kIam) || !bucket_of_arn(arn).empty() || key_of_arn(arn).has_value();
+}
 
 namespace {
 
@@ -57,8 +82,10 @@ Result<ResourceFacts> key_facts(store::Txn& txn, const std::string& account, con
 
 Result<ResourceFacts> resource_facts(store::Txn& txn, std::string_view arn, const security::Identity& who, Micros now) {
   if (const auto key = key_of_arn(arn)) return key_facts(txn, key->first, key->second, who, now);
+  ResourceFacts out;
+  if (arn.starts_with(kIam)) out.context = TRY(tags_of(txn, arn));
   const std::string_view bucket = bucket_of_arn(arn);
-  return bucket.empty() ? ResourceFacts() : bucket_facts(txn, bucket);
+  return bucket.empty() ? std::move(out) : bucket_facts(txn, bucket);
 }
 
 }  // namespace hf::api

@@ -67,6 +67,8 @@ struct Operation {
   const wire::Shape* output = nullptr;
   std::function<std::shared_ptr<void>()> make_input, make_output;
   std::function<std::string(const Call&, const void* input)> resource;  // the ARN to authorise
+  // What the input tells policies (aws:RequestTag/KEY, aws:TagKeys); null: nothing.
+  std::function<security::Context(const void* input)> tells;
   // The request carries no signature and proves in its input who asks (a password, a provider's token). With any other
   // credentials it is refused: there is one place for them. denied: it proves nothing.
   std::function<Result<security::Identity>(Site&, const http::RequestHead&, const void* input)> proof;

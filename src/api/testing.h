@@ -232,6 +232,7 @@ class MemorySite {
     security::Identity poor{"444455556666", "arn:aws:iam::444455556666:user/poor", "AIDAPOOR", "AKIAPOOR", false, {}};
     keys.access["AKIAPOOR"] = {poor, crypto::Secret("secret-poor")};
     keys.bearer["hf-poor"] = poor;
+    check(db->write([](store::Txn& txn) { return security::iam::make_tables(txn); }).ok(), "IAM's tables");
   }
   Journal journal;
   os::FakeClock clock;

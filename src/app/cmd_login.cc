@@ -122,7 +122,7 @@ void add_login_command(CLI::App& app, Context& context, Work& work) {
   command->add_option("--token-file", a->token_file, "in place of a user: a token of an OpenID Connect provider");
   command->add_option("--role", a->role, "with a token: the role to assume (its ARN)");
   command->add_option("--session-name", a->session, "with a token: the session's name")->capture_default_str();
-  command->add_option("--account", a->account, "its account, where the site has several");
+  command->add_option("--account", a->account, "its account or the alias of it, where the site has several");
   command->add_option("--endpoint", a->endpoint, "https://HOST:PORT of a site elsewhere");
   command->add_option("--ca", a->ca, "the certificate authority of that site (a PEM file)");
   command->add_option("--region", a->region, "its region")->capture_default_str();

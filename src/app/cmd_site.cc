@@ -38,8 +38,8 @@ void show_site(const Context& context, const json::value& status) {
   if (const json::object* o = status.if_object(); o && o->contains("models") && o->at("models").is_array())
     for (const auto& m : o->at("models").as_array())
       models += " " + std::string(m.is_string() ? m.as_string().c_str() : "");
-  print("site      " + member(status, "site") + " (region " + member(status, "region") + ", account " +
-        member(status, "account") + ")");
+  print("site      " + member(status, "site") + " (region " + member(status, "region") + ", residency " +
+        member(status, "residency") + ", account " + member(status, "account") + ")");
   print("endpoint  " + member(status, "endpoint") + "  (TLS; authority " + member(status, "ca") + ")");
   print("          " + member(status, "http_endpoint") + "  (clear text, loopback only)");
   if (!member(status, "listen").empty()) print("open at   " + member(status, "listen") + "  (TLS only)");

@@ -12,6 +12,7 @@ namespace json = boost::json;
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> rows = {
       {"region", "site-1", "text", "the region's name in ARNs and signatures"},
+      {"residency", "none", "name", "where data is held, told to policies as holdfast:Residency"},
       {"listen", "", "address:port", "open the site to others at this address, TLS only"},
       {"host", "", "name", "the name others use, put into the certificate"},
       {"cert", "", "file", "a certificate of your own (PEM, with its chain) instead of the site's"},

@@ -222,7 +222,8 @@ class RunningSiteImpl : public RunningSite {
                               TRY(absolute(state_)),
                               doors_.get(),
                               trails_.get(),
-                              kms_.get()});
+                              kms_.get(),
+                              settings_.text("residency")});
     gate_ = std::make_unique<api::Gate>(*site_, api::all_services());
     return {};
   }
@@ -319,6 +320,7 @@ class RunningSiteImpl : public RunningSite {
     json::object object{{"site", keys_of_state_->site_id},
                         {"account", keys_of_state_->account},
                         {"region", settings_.text("region")},
+                        {"residency", settings_.text("residency")},
                         {"version", version_},
                         {"pid", getpid()},
                         {"worker_pid", status.serving_pid},

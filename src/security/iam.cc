@@ -40,10 +40,6 @@ constexpr const char* kColumns =
     "e.id, e.kind, e.account, e.name, e.path, e.created, e.updated, e.boundary, e.trust, e.description, e.max_session, "
     "e.default_version, e.versions, e.tags";
 constexpr const char* kPrefixes[] = {"AIDA", "AGPA", "AROA", "ANPA"};
-constexpr int64_t kQuotas[] = {5000, 300, 1000, 1500};
-constexpr int64_t kMaxLinks = 10;
-constexpr size_t kMaxInline[] = {2048, 5120, 10240, 0};  // characters without blanks, all of an entity's together
-constexpr size_t kMaxManaged = 6144, kMaxVersions = 5;
 
 Error none(std::string message) { return fail(Code::not_found, "NoSuchEntity", std::move(message)); }
 Error limit(std::string message) { return fail(Code::conflict, "LimitExceeded", std::move(message)); }
@@ -162,8 +158,8 @@ Result<Entity> insert(store::Txn& txn, os::Random& random, Entity e) {
   {
     auto q = TRY(txn.query("SELECT COUNT(*) FROM iam_entities WHERE account = ? AND kind = ?"));
     q.bind(std::string_view(e.account)).bind(static_cast<int64_t>(e.kind));
-    if (TRY(q.step()) && q.integer(0) >= kQuotas[kind])
-      return limit("expected at most " + std::to_string(kQuotas[kind]) + " of kind " + word(e.kind) + " in an account");
+    if (TRY(q.step()) && q.integer(0) >= kMaxOf[kind])
+      return limit("expected at most " + std::to_string(kMaxOf[kind]) + " of kind " + word(e.kind) + " in an account");
   }
   auto q =
       TRY(txn.query("INSERT INTO iam_entities (id, kind, account, name, path, created, updated, boundary, trust, "
@@ -204,6 +200,20 @@ Result<Entity> policy_by_arn(store::Txn& txn, const std::string& arn) {
   if (!found.ok() && found.error().code != Code::not_found) return found;
   if (!found.ok() || arn_of(*found) != arn) return none("there is no policy " + arn);
   return found;
+}
+
+Result<std::optional<Entity>> by_arn(store::Txn& txn, std::string_view arn) {
+  std::optional<Entity> out;
+  const auto parts = split(arn, ':');
+  if (parts.size() != 6) return out;
+  const std::string account(parts[4]), name(arn.substr(arn.rfind('/') + 1));
+  for (Kind kind : {Kind::user, Kind::group, Kind::role, Kind::policy}) {
+    if (!parts[5].starts_with(std::string(word(kind)) + "/")) continue;
+    auto found = get(txn, kind, account, name);
+    if (!found.ok() && found.error().code != Code::not_found) return std::move(found).error();
+    if (found.ok() && arn_of(*found) == arn) out = std::move(*found);
+  }
+  return out;
 }
 
 Result<std::vector<Entity>> list(store::Txn& txn, Kind kind, const std::string& account,
@@ -358,6 +368,53 @@ Result<std::vector<Entity>> bounded_by(store::Txn& txn, const Entity& policy, Ki
   return all_of(q);
 }
 
+// ---- the alias
+
+namespace {
+constexpr const char* kAlias = "account-alias";
+
+Result<std::vector<store::Record>> aliases(store::Txn& txn, const std::string& account) {
+  std::vector<store::Record> all;
+  for (;;) {
+    const std::string after = all.empty() ? "" : all.back().name;
+    auto some = TRY(store::list_records(txn, kAlias, account, after, 1000));
+    if (some.empty()) return all;
+    for (auto& r : some) all.push_back(std::move(r));
+  }
+}
+}  // namespace
+
+Result<std::string> alias_of(store::Txn& txn, const std::string& account) {
+  const auto own = TRY(aliases(txn, account));
+  return own.empty() ? std::string() : own[0].name;
+}
+
+Result<std::optional<std::string>> account_of_alias(store::Txn& txn, const std::string& alias) {
+  std::optional<std::string> out;
+  for (const auto& r : TRY(aliases(txn, "")))
+    if (r.name == alias) out = r.account;
+  return out;
+}
+
+Status set_alias(store::Txn& txn, const std::string& account, const std::string& alias, Micros now) {
+  if (TRY(account_of_alias(txn, alias)))
+    return fail(Code::conflict, "EntityAlreadyExists", "the alias " + alias + " is an account's already");
+  const std::string before = TRY(alias_of(txn, account));
+  if (!before.empty()) TRY(store::delete_record(txn, kAlias, account, before));
+  store::Record row;
+  row.kind = kAlias;
+  row.account = account;
+  row.name = alias;
+  row.created = row.updated = now;
+  row.body = "{}";
+  return store::insert_record(txn, row);
+}
+
+Status erase_alias(store::Txn& txn, const std::string& account, const std::string& alias) {
+  if (!TRY(store::delete_record(txn, kAlias, account, alias))) return none("the account has no alias " + alias);
+  return {};
+}
+
 // ---- keys
 
 Status put_key(store::Txn& txn, const UserKey& k) {
@@ -396,9 +453,22 @@ Status check_document(const std::string& text, size_t most) {
   return {};
 }
 
-Result<Policy> policy_of(store::Txn& txn, const Entity& managed) {
-  const Document d = TRY(get_document(txn, managed, "v" + std::to_string(managed.default_version)));
-  return parse_policy(d.text, arn_of(managed));
+namespace {
+Result<Source> source_of(store::Txn& txn, const Entity& managed) {
+  Document d = TRY(get_document(txn, managed, "v" + std::to_string(managed.default_version)));
+  return Source{TRY(parse_policy(d.text, arn_of(managed))), "user-managed", std::move(d.text)};
+}
+}  // namespace
+
+Result<Policy> policy_of(store::Txn& txn, const Entity& managed) { return TRY(source_of(txn, managed)).policy; }
+
+Result<std::optional<Source>> boundary_of(store::Txn& txn, const Entity& entity) {
+  std::optional<Source> out;
+  if (entity.boundary.empty()) return out;
+  auto boundary = TRY(by_id(txn, entity.boundary));
+  if (!boundary) return fail(Code::corrupt, "the boundary of " + arn_of(entity) + " is gone");
+  out = TRY(source_of(txn, *boundary));
+  return out;
 }
 
 Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity) {
@@ -406,9 +476,8 @@ Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity) {
   auto add = [&](const Entity& e) -> Status {
     const std::string prefix = std::string(word(e.kind)) + "-policy/" + (e.kind == Kind::group ? e.name + "/" : "");
     for (const Document& d : TRY(documents(txn, e)))
-      out.push_back({TRY(parse_policy(d.text, prefix + d.name)), word(e.kind)});
-    for (const Entity& managed : TRY(linked(txn, e, Kind::policy)))
-      out.push_back({TRY(policy_of(txn, managed)), "user-managed"});
+      out.push_back({TRY(parse_policy(d.text, prefix + d.name)), word(e.kind), d.text});
+    for (const Entity& managed : TRY(linked(txn, e, Kind::policy))) out.push_back(TRY(source_of(txn, managed)));
     return {};
   };
   TRY(add(entity));
@@ -424,10 +493,7 @@ Result<Identity> identity_of(store::Txn& txn, const Entity& entity) {
   who.user_id = entity.id;
   for (const auto& [key, value] : entity.tags) who.facts["aws:principaltag/" + lower(key)] = {value};
   for (Source& s : TRY(sources_of(txn, entity))) who.policies.push_back(std::move(s.policy));
-  if (entity.boundary.empty()) return who;
-  auto boundary = TRY(by_id(txn, entity.boundary));
-  if (!boundary) return fail(Code::corrupt, "the boundary of " + who.arn + " is gone");
-  who.boundary = TRY(policy_of(txn, *boundary));
+  if (auto boundary = TRY(boundary_of(txn, entity))) who.boundary = std::move(boundary->policy);
   return who;
 }
 

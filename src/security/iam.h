@@ -46,11 +46,20 @@ Status make_tables(store::Txn& txn);
 Result<int64_t> generation(store::Txn& txn, const std::string& account);
 Status changed(store::Txn& txn, const std::string& account);
 
-// ---- entities. At most 5,000 users, 300 groups, 1,000 roles and 1,500 policies an account.
+// ---- how much there may be
+inline constexpr int64_t kMaxOf[] = {5000, 300, 1000, 1500};  // users, groups, roles, policies of an account
+inline constexpr int64_t kMaxLinks = 10;
+inline constexpr size_t kMaxInline[] = {2048, 5120, 10240,
+                                        0};  // characters without blanks, all of an entity's together
+inline constexpr size_t kMaxManaged = 6144, kMaxVersions = 5;
+
+// ---- entities
 Result<Entity> insert(store::Txn& txn, os::Random& random, Entity entity);
 Result<Entity> get(store::Txn& txn, Kind kind, const std::string& account, const std::string& name);
 Result<std::optional<Entity>> by_id(store::Txn& txn, const std::string& id);
 Result<Entity> policy_by_arn(store::Txn& txn, const std::string& arn);
+// Nothing: the ARN is of no entity, now.
+Result<std::optional<Entity>> by_arn(store::Txn& txn, std::string_view arn);
 Result<std::vector<Entity>> list(store::Txn& txn, Kind kind, const std::string& account,
                                  const std::string& path_prefix);
 Status update(store::Txn& txn, const Entity& entity);  // all but id, kind and account; by id
@@ -70,6 +79,13 @@ Status unlink(store::Txn& txn, const Entity& from, const Entity& to);           
 Result<std::vector<Entity>> linked(store::Txn& txn, const Entity& from, Kind to);   // by name
 Result<std::vector<Entity>> linking(store::Txn& txn, const Entity& to, Kind from);  // by name
 Result<std::vector<Entity>> bounded_by(store::Txn& txn, const Entity& policy, Kind kind);
+
+// ---- the account's alias: one at most, and no other account of the site has it
+Result<std::string> alias_of(store::Txn& txn, const std::string& account);  // "": none
+Result<std::optional<std::string>> account_of_alias(store::Txn& txn, const std::string& alias);
+// In place of the one before. EntityAlreadyExists: it is an account's already.
+Status set_alias(store::Txn& txn, const std::string& account, const std::string& alias, Micros now);
+Status erase_alias(store::Txn& txn, const std::string& account, const std::string& alias);  // NoSuchEntity
 
 // ---- keys of users (security/keys.h makes them)
 struct UserKey {
@@ -92,8 +108,10 @@ Result<Identity> identity_of(store::Txn& txn, const Entity& entity);
 struct Source {
   Policy policy;     // its id: "user-policy/NAME", "group-policy/GROUP/NAME", or a managed policy's ARN
   std::string kind;  // "user", "group", "role" (inline) or "user-managed"
+  std::string text;
 };
 Result<std::vector<Source>> sources_of(store::Txn& txn, const Entity& entity);
+Result<std::optional<Source>> boundary_of(store::Txn& txn, const Entity& entity);
 Result<Policy> policy_of(store::Txn& txn, const Entity& managed);  // the default version
 
 }  // namespace hf::security::iam

@@ -288,6 +288,7 @@ Condition condition(const char* op, std::string key, std::vector<std::string> va
   auto parsed = parse_operator(op);
   check(parsed.ok(), "a grant's condition");
   Condition c = std::move(*parsed);
+  c.name = key;
   c.key = std::move(key);
   c.values = std::move(values);
   return c;

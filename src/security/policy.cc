@@ -47,7 +47,8 @@ bool spared(const Principals& p, const Identity& who) {
 
 class Evaluation {
  public:
-  Evaluation(const Identity& who, const Question& question) : who_(who), question_(question), context_(who.facts) {
+  Evaluation(const Identity& who, const Question& question, Trace* trace)
+      : who_(who), question_(question), trace_(trace), context_(who.facts) {
     context_.insert(question.context.begin(), question.context.end());
   }
   Decision run();
@@ -57,16 +58,21 @@ class Evaluation {
     std::string allow, deny;  // the first of each: "<policy>/<sid or index>"
     Named named = Named::no;  // of a resource's policy: by the nearest Allow
   };
+  using Part = Trace::Part;
   bool applies(const Statement& s) const;
   bool speaks_of_action(const Statement& s) const;
   bool speaks_of_resource(const Statement& s) const;
   bool pattern_fits(const Statement& s, const std::string& text, bool whole, bool& unknown) const;
-  void scan(const Policy& policy, Found& found) const;
-  Found scan(const std::vector<Policy>& policies) const;
+  void note_missing(const Statement& s) const;
+  void miss(const std::string& key) const;
+  void miss_variables(const Statement& s, const std::string& text) const;
+  void scan(const Policy& policy, Part part, Found& found) const;
+  Found scan(const std::vector<Policy>& policies, Part part) const;
   Decision decide(const Found& identity, const Found& boundary, const Found& session, const Found& resource) const;
 
   const Identity& who_;
   const Question& question_;
+  Trace* trace_;  // null: nobody asks how
   Context context_;
 };
 
@@ -103,14 +109,41 @@ bool Evaluation::applies(const Statement& s) const {
                      [&](const Condition& c) { return holds(c, s.allow, s.variables, context_); });
 }
 
-void Evaluation::scan(const Policy& policy, Found& found) const {
+void Evaluation::miss(const std::string& key) const {
+  const auto told = context_.find(lower(key));
+  if (told != context_.end() && !told->second.empty()) return;
+  auto& missing = trace_->missing;
+  if (std::none_of(missing.begin(), missing.end(), [&](const auto& k) { return iequal(k, key); }))
+    missing.push_back(key);
+}
+
+void Evaluation::miss_variables(const Statement& s, const std::string& text) const {
+  if (!s.variables) return;
+  for (const Variable& v : variables_in(text))
+    if (!v.otherwise) miss(v.name);
+}
+
+// What a statement about the action, and as far as that is known about the resource, asks for.
+void Evaluation::note_missing(const Statement& s) const {
+  if (!speaks_of_action(s)) return;
+  for (const auto& r : s.resources) miss_variables(s, r);
+  if (!speaks_of_resource(s)) return;
+  for (const Condition& c : s.conditions) {
+    miss(c.name);
+    for (const auto& value : c.values) miss_variables(s, value);
+  }
+}
+
+void Evaluation::scan(const Policy& policy, Part part, Found& found) const {
   for (size_t i = 0; i < policy.statements.size(); ++i) {
     const Statement& s = policy.statements[i];
     Named how = Named::no;
     if (s.principals) {
       if (s.not_principal ? spared(*s.principals, who_) : (how = named(*s.principals, who_)) == Named::no) continue;
     }
+    if (trace_) note_missing(s);
     if (!applies(s)) continue;
+    if (trace_) trace_->matches.push_back({part, &policy, i, s.allow});
     std::string name = policy.id + "/" + (s.sid.empty() ? std::to_string(i) : s.sid);
     if (!s.allow) {
       if (found.deny.empty()) found.deny = name;
@@ -121,9 +154,9 @@ void Evaluation::scan(const Policy& policy, Found& found) const {
   }
 }
 
-Evaluation::Found Evaluation::scan(const std::vector<Policy>& policies) const {
+Evaluation::Found Evaluation::scan(const std::vector<Policy>& policies, Part part) const {
   Found found;
-  for (const auto& policy : policies) scan(policy, found);
+  for (const auto& policy : policies) scan(policy, part, found);
   return found;
 }
 
@@ -154,14 +187,14 @@ Decision Evaluation::run() {
   if (iequal(question_.action, "sts:GetCallerIdentity"))
     return {true, who_.administrator ? "administrator" : "everyone"};
   Found boundary, session, resource;
-  if (who_.session) session = scan(*who_.session);
+  if (who_.session) session = scan(*who_.session, Part::session);
   if (who_.administrator) {
     if (!session.deny.empty()) return {false, "deny:" + session.deny, true};
     return who_.session && session.allow.empty() ? denied("the session's policies") : Decision{true, "administrator"};
   }
-  if (who_.boundary) scan(*who_.boundary, boundary);
-  if (question_.resource_policy) scan(*question_.resource_policy, resource);
-  Decision decision = decide(scan(who_.policies), boundary, session, resource);
+  if (who_.boundary) scan(*who_.boundary, Part::boundary, boundary);
+  if (question_.resource_policy) scan(*question_.resource_policy, Part::resource, resource);
+  Decision decision = decide(scan(who_.policies, Part::identity), boundary, session, resource);
   // A key may have a session of its own without a right to it; a Deny takes that away.
   if (!decision.allowed && !decision.explicit_deny && iequal(question_.action, "sts:GetSessionToken"))
     return {true, "everyone"};
@@ -170,7 +203,9 @@ Decision Evaluation::run() {
 
 }  // namespace
 
-Decision evaluate(const Identity& who, const Question& question) { return Evaluation(who, question).run(); }
+Decision evaluate(const Identity& who, const Question& question, Trace* trace) {
+  return Evaluation(who, question, trace).run();
+}
 
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource) {
   return evaluate(who, Question{.action = action, .resource = resource});

@@ -82,7 +82,19 @@ struct Decision {
                        // or index>", "deny:...", "implicit deny", "implicit deny: <why>"
   bool explicit_deny = false;
 };
-Decision evaluate(const Identity& who, const Question& question);
+// How a decision came about, for simulation: the statements that apply, and what they ask for that nobody has told.
+struct Trace {
+  enum class Part { identity, boundary, session, resource };
+  struct Match {
+    Part part = Part::identity;
+    const Policy* policy = nullptr;
+    size_t statement = 0;
+    bool allow = false;
+  };
+  std::vector<Match> matches;
+  std::vector<std::string> missing;  // condition keys as the policies spell them, each once
+};
+Decision evaluate(const Identity& who, const Question& question, Trace* trace = nullptr);
 // Without a request: a resource, and all that begin so.
 Decision evaluate(const Identity& who, std::string_view action, std::string_view resource);
 Decision evaluate_all(const Identity& who, std::string_view action, std::string_view prefix);

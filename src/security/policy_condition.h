@@ -24,6 +24,7 @@ struct Condition {
   Quantifier quantifier = Quantifier::none;
   bool if_exists = false;
   std::string key;                  // in lower case
+  std::string name;                 // the same, as the document spells it
   std::vector<std::string> values;  // one of them is enough
 };
 

@@ -135,6 +135,7 @@ Result<std::vector<Condition>> parse_conditions(const std::string& where, const 
       if (!valid_key({key.data(), key.size()})) return malformed(place, "expected a condition key 'prefix:name'");
       Condition c = *op;
       c.key = lower({key.data(), key.size()});
+      c.name = key;
       c.values = TRY(strings(place, values, true));
       for (const auto& v : c.values)
         if (auto s = check_value(c.op, v, variables); !s.ok()) return malformed(place, s.error().message);

@@ -60,11 +60,6 @@ bool run(const Pattern& given, std::string_view text, bool ignore_case, bool who
   return !whole || (now[m / 64] >> (m % 64) & 1);
 }
 
-struct Variable {
-  std::string name;
-  std::optional<std::string> otherwise;
-};
-
 bool key_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::string_view(":/._+=@-").find(c) != std::string_view::npos;
@@ -93,8 +88,10 @@ Result<Variable> parse_variable(std::string_view inside, size_t& size) {
   return v;
 }
 
+bool plain_sign(const Variable& v) { return v.name == "*" || v.name == "?" || v.name == "$"; }
+
 std::optional<std::string> value_of(const Variable& v, const Context& context) {
-  if (v.name == "*" || v.name == "?" || v.name == "$") return v.name;
+  if (plain_sign(v)) return v.name;
   auto found = context.find(lower(v.name));
   if (found == context.end() || found->second.empty()) return v.otherwise;
   if (found->second.size() > 1) return std::nullopt;
@@ -116,6 +113,18 @@ Status check_variables(std::string_view text) {
     at += 2 + size;
   }
   return {};
+}
+
+std::vector<Variable> variables_in(std::string_view text) {
+  std::vector<Variable> out;
+  for (size_t at = text.find("${"); at != text.npos; at = text.find("${", at)) {
+    size_t size = 0;
+    auto variable = parse_variable(text.substr(at + 2), size);
+    if (!variable.ok()) return out;
+    at += 2 + size;
+    if (!plain_sign(*variable)) out.push_back(std::move(*variable));
+  }
+  return out;
 }
 
 std::optional<Pattern> expand(std::string_view text, bool wildcards, bool variables, const Context& context) {

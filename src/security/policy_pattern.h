@@ -18,6 +18,13 @@ using Context = std::map<std::string, std::vector<std::string>>;
 using Pattern = std::u16string;
 constexpr char16_t kAnyText = 0x100, kAnyOne = 0x101;
 
+// ${key} or ${key, 'default'} of a document that check_variables() lets through; ${*}, ${?} and ${$} are no keys.
+struct Variable {
+  std::string name;
+  std::optional<std::string> otherwise;
+};
+std::vector<Variable> variables_in(std::string_view text);
+
 Pattern compile(std::string_view text);  // '*' and '?' are wildcards
 // Malformed variables are refused by what they are. ${key}, ${key, 'default'}, ${*}, ${?}, ${$}.
 Status check_variables(std::string_view text);

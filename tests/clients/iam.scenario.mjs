@@ -11,7 +11,13 @@ import {
   DetachUserPolicyCommand, GetAccessKeyLastUsedCommand, GetGroupCommand, GetPolicyVersionCommand, GetUserCommand,
   GetUserPolicyCommand, IAMClient, ListAccessKeysCommand, ListPolicyVersionsCommand, ListUserPoliciesCommand,
   ListUserTagsCommand, ListUsersCommand, PutUserPolicyCommand, RemoveUserFromGroupCommand, UpdateAccessKeyCommand,
-  UpdateUserCommand, paginateListUsers, waitUntilUserExists,
+  CreateAccountAliasCommand, CreateRoleCommand, DeleteAccountAliasCommand, DeleteRoleCommand,
+  GenerateCredentialReportCommand, GetAccountSummaryCommand, GetContextKeysForCustomPolicyCommand,
+  GetContextKeysForPrincipalPolicyCommand, GetCredentialReportCommand, GetRoleCommand, ListAccountAliasesCommand,
+  ListEntitiesForPolicyCommand, PutUserPermissionsBoundaryCommand, SimulateCustomPolicyCommand,
+  SimulatePrincipalPolicyCommand, TagUserCommand, UntagUserCommand, DeleteUserPermissionsBoundaryCommand,
+  UpdateUserCommand, paginateGetAccountAuthorizationDetails, paginateListUsers, paginateSimulateCustomPolicy,
+  waitUntilUserExists,
 } from '@aws-sdk/client-iam';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
@@ -116,6 +122,124 @@ export default async (t) => {
     await send(new DeleteServiceSpecificCredentialCommand({ UserName: name, ServiceSpecificCredentialId }));
     await send(new DeleteUserPolicyCommand({ UserName: name, PolicyName: 'own' }));
     await send(new DeleteUserCommand({ UserName: name }));
+  });
+  await t.check('simulation says what the gate would, by which statement, and what is missing', async () => {
+    const PolicySourceArn = arn(`user/${unique}/${UserName}`);
+    const own = JSON.stringify({ Version: '2012-10-17', Statement: [
+      { Effect: 'Allow', Action: 'iam:ListUsers', Resource: '*', Condition: { IpAddress: { 'aws:SourceIp': '127.0.0.0/8' } } },
+      { Effect: 'Deny', Action: 'iam:ListRoles', Resource: '*' }] }, null, 2);
+    await send(new PutUserPolicyCommand({ UserName, PolicyName: 'own', PolicyDocument: own }));
+    const simulate = (more) => send(new SimulatePrincipalPolicyCommand({ PolicySourceArn, ...more }));
+    const ActionNames = ['iam:ListUsers', 'iam:ListRoles', 'iam:GetUser', 'iam:ListGroups'];
+    const told = { ContextKeyName: 'aws:SourceIp', ContextKeyType: 'ip', ContextKeyValues: ['127.0.0.1'] };
+    const { EvaluationResults, IsTruncated } = await simulate({ ActionNames, ContextEntries: [told] });
+    t.equal(IsTruncated, false);
+    t.equal(EvaluationResults.map((r) => r.EvalDecision), ['allowed', 'explicitDeny', 'allowed', 'implicitDeny']);
+    const [listUsers, listRoles, getUser] = EvaluationResults.map((r) => r.MatchedStatements);
+    t.equal(listUsers, [{ SourcePolicyId: 'user-policy/own', SourcePolicyType: 'user',
+      StartPosition: { Line: 4, Column: 5 }, EndPosition: { Line: 13, Column: 6 } }]);
+    t.equal(listRoles.map((m) => m.StartPosition), [{ Line: 14, Column: 5 }]);
+    t.equal(getUser.map((m) => [m.SourcePolicyId, m.SourcePolicyType]), [[PolicyArn, 'user-managed']]);
+    t.ok((await as(IAMClient).send(new ListUsersCommand({}))).Users.length > 0, 'what the simulation has said');
+    const { EvaluationResults: [untold] } = await simulate({ ActionNames: ['iam:ListUsers'] });
+    t.equal([untold.EvalDecision, untold.MissingContextValues], ['implicitDeny', ['aws:SourceIp']]);
+    await send(new PutUserPermissionsBoundaryCommand({ UserName, PermissionsBoundary: PolicyArn }));
+    const { EvaluationResults: [bounded] } = await simulate({ ActionNames: ['iam:ListUsers'], ContextEntries: [told] });
+    t.equal([bounded.EvalDecision, bounded.PermissionsBoundaryDecisionDetail], ['implicitDeny', { AllowedByPermissionsBoundary: false }]);
+    await denied(as(IAMClient).send(new ListUsersCommand({})));
+    await send(new DeleteUserPermissionsBoundaryCommand({ UserName }));
+    t.equal((await send(new GetContextKeysForPrincipalPolicyCommand({ PolicySourceArn }))).ContextKeyNames, ['aws:SourceIp']);
+    t.equal((await send(new GetContextKeysForCustomPolicyCommand({ PolicyInputList: [own] }))).ContextKeyNames, ['aws:SourceIp']);
+    await send(new DeleteUserPolicyCommand({ UserName, PolicyName: 'own' }));
+    await t.refused(simulate({ ActionNames: ['iam:ListUsers'], ResourceHandlingOption: 'EC2-VPC-EBS' }), { status: 400 });
+    await t.refused(send(new SimulatePrincipalPolicyCommand({ PolicySourceArn: arn('user/nobody'), ActionNames })),
+      { name: 'NoSuchEntityException', status: 404 });
+  });
+  await t.check('simulation of a document: resources, pages, the policy of a bucket', async () => {
+    const PolicyInputList = [JSON.stringify({ Version: '2012-10-17', Statement: { Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::b/*' } })];
+    const results = [];
+    for await (const page of paginateSimulateCustomPolicy({ client: iam, pageSize: 2 }, { PolicyInputList,
+      ActionNames: ['s3:GetObject', 's3:PutObject'], ResourceArns: ['arn:aws:s3:::b/k', 'arn:aws:s3:::c/k'] })) {
+      t.ok(page.EvaluationResults.length <= 2, 'a page of two');
+      results.push(...page.EvaluationResults);
+    }
+    t.equal(results.map((r) => [r.EvalActionName, r.EvalResourceName, r.EvalDecision, r.ResourceSpecificResults[0].EvalResourceDecision]), [
+      ['s3:GetObject', 'arn:aws:s3:::b/k', 'allowed', 'allowed'],
+      ['s3:GetObject', 'arn:aws:s3:::c/k', 'implicitDeny', 'implicitDeny'],
+      ['s3:PutObject', 'arn:aws:s3:::b/k', 'implicitDeny', 'implicitDeny'],
+      ['s3:PutObject', 'arn:aws:s3:::c/k', 'implicitDeny', 'implicitDeny']]);
+    const CallerArn = arn(`user/${unique}/${UserName}`);
+    const { EvaluationResults: [across] } = await send(new SimulateCustomPolicyCommand({ PolicyInputList, CallerArn,
+      ActionNames: ['s3:GetObject'], ResourceArns: ['arn:aws:s3:::b/k'], ResourceOwner: '444455556666',
+      ResourcePolicy: JSON.stringify({ Version: '2012-10-17', Statement: [
+        { Effect: 'Deny', Principal: { AWS: CallerArn }, Action: 's3:*', Resource: 'arn:aws:s3:::b/*' }] }) }));
+    t.equal([across.EvalDecision, across.EvalDecisionDetails], ['explicitDeny', { 'IAM Policy': 'allowed', 'Resource Policy': 'explicitDeny' }]);
+    t.equal(across.MatchedStatements.map((m) => [m.SourcePolicyId, m.SourcePolicyType]), [['ResourcePolicy', 'resource']]);
+    await t.refused(send(new SimulateCustomPolicyCommand({ PolicyInputList: ['{'], ActionNames: ['s3:GetObject'] })),
+      { name: 'InvalidInputException', status: 400 });
+  });
+  await t.check('the account as a whole: details, a policy\'s bearers, summary, alias, report', async () => {
+    const found = { users: [], groups: [], policies: [] };
+    for await (const page of paginateGetAccountAuthorizationDetails({ client: iam, pageSize: 1 }, {})) {
+      t.ok(page.UserDetailList.length + page.GroupDetailList.length + page.RoleDetailList.length + page.Policies.length <= 1, 'a page of one');
+      found.users.push(...page.UserDetailList);
+      found.groups.push(...page.GroupDetailList);
+      found.policies.push(...page.Policies);
+    }
+    const user = found.users.find((u) => u.UserName === UserName);
+    t.equal([user.Path, user.GroupList, user.Tags], [`/${unique}/`, [GroupName], [{ Key: 'team', Value: 'models' }]]);
+    t.equal(found.groups.find((g) => g.GroupName === GroupName).AttachedManagedPolicies, [{ PolicyName, PolicyArn }]);
+    const policy = found.policies.find((p) => p.PolicyName === PolicyName);
+    t.equal([policy.AttachmentCount, policy.DefaultVersionId], [1, 'v2']);
+    t.equal(policy.PolicyVersionList.map((v) => decodeURIComponent(v.Document)), [document('iam:ListUsers'), document('iam:GetUser')]);
+    const bearers = await send(new ListEntitiesForPolicyCommand({ PolicyArn }));
+    t.equal([bearers.PolicyUsers.length, bearers.PolicyGroups.map((g) => g.GroupName), bearers.PolicyRoles.length], [0, [GroupName], 0]);
+    const { SummaryMap } = await send(new GetAccountSummaryCommand({}));
+    t.equal([SummaryMap.Users, SummaryMap.Policies, SummaryMap.UsersQuota], [found.users.length, found.policies.length, 5000]);
+    await send(new CreateAccountAliasCommand({ AccountAlias: unique }));
+    t.equal((await send(new ListAccountAliasesCommand({}))).AccountAliases, [unique]);
+    await t.refused(send(new CreateAccountAliasCommand({ AccountAlias: unique })), { name: 'EntityAlreadyExistsException', status: 409 });
+    await send(new DeleteAccountAliasCommand({ AccountAlias: unique }));
+    t.equal((await send(new ListAccountAliasesCommand({}))).AccountAliases, []);
+    if (t.scheme === 'https') {
+      await t.refused(send(new GetCredentialReportCommand({})), { name: 'CredentialReportNotPresentException', status: 410 });
+    }
+    t.equal((await send(new GenerateCredentialReportCommand({}))).State, 'COMPLETE');
+    const report = await send(new GetCredentialReportCommand({}));
+    const lines = Buffer.from(report.Content).toString().trim().split('\n').map((l) => l.split(','));
+    t.equal([report.ReportFormat, lines.filter((l) => l.length !== lines[0].length)], ['text/csv', []]);
+    const line = lines.find((l) => l[0] === UserName);
+    t.equal([line[1], line[3], line[7], line[8]], [arn(`user/${unique}/${UserName}`), 'false', 'false', 'true']);
+    t.ok(report.GeneratedTime instanceof Date, 'a date');
+  });
+  await t.check('tags in conditions: of the request and of what it is about', async () => {
+    const RoleName = `role-${unique}`, mine = `mine-${unique}`, other = `other-${unique}`;
+    const Tags = (Value) => [{ Key: 'team', Value }];
+    const tags = { StringEquals: { 'aws:RequestTag/team': 'models' }, 'ForAllValues:StringEquals': { 'aws:TagKeys': ['team'] } };
+    await send(new PutUserPolicyCommand({ UserName, PolicyName: 'tags', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [
+      { Effect: 'Allow', Action: ['iam:CreateUser', 'iam:CreateRole', 'iam:TagUser', 'iam:TagRole'], Resource: '*', Condition: tags },
+      { Effect: 'Allow', Action: ['iam:DeleteUser', 'iam:GetRole', 'iam:UntagUser'], Resource: '*',
+        Condition: { StringEquals: { 'iam:ResourceTag/team': 'models' } } }] }) }));
+    const she = as(IAMClient);
+    const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: t.account }, Action: 'sts:AssumeRole' }] });
+    await denied(she.send(new CreateUserCommand({ UserName: mine })));
+    await denied(she.send(new CreateUserCommand({ UserName: mine, Tags: Tags('other') })));
+    await denied(she.send(new CreateUserCommand({ UserName: mine, Tags: [...Tags('models'), { Key: 'x', Value: 'y' }] })));
+    await she.send(new CreateUserCommand({ UserName: mine, Tags: Tags('models') }));
+    await she.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument, Tags: Tags('models') }));
+    t.equal((await she.send(new GetRoleCommand({ RoleName }))).Role.Tags, Tags('models'));
+    await send(new CreateUserCommand({ UserName: other, Tags: Tags('other') }));
+    await denied(she.send(new DeleteUserCommand({ UserName: other })));
+    await denied(she.send(new UntagUserCommand({ UserName: other, TagKeys: ['team'] })));
+    await denied(she.send(new TagUserCommand({ UserName: other, Tags: Tags('mine') })));
+    await she.send(new DeleteUserCommand({ UserName: mine }));
+    await send(new DeleteUserCommand({ UserName: other }));
+    await send(new DeleteRoleCommand({ RoleName }));
+    await send(new DeleteUserPolicyCommand({ UserName, PolicyName: 'tags' }));
+    await t.refused(send(new PutUserPolicyCommand({ UserName, PolicyName: 'bad', PolicyDocument: JSON.stringify({ Version: '2012-10-17',
+      Statement: [{ Effect: 'Deny', Action: 's3:*', Resource: '*', Condition: { StringEquals: { 'aws:ResourceTag/team': 'x' } } }] }) })),
+    { name: 'MalformedPolicyDocumentException', status: 400, message: /aws:ResourceTag\/team/ });
   });
   await t.check('what is wrong is named', async () => {
     await t.refused(send(new PutUserPolicyCommand({ UserName, PolicyName: 'bad', PolicyDocument: '{"Version":1}' })),

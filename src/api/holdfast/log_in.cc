@@ -19,7 +19,7 @@ struct LogIn {
   std::string user, password;
   std::optional<int64_t> seconds;
   static void fields(wire::Fields<LogIn>& f) {
-    f("account", &LogIn::account).pattern("[0-9]{12}");
+    f("account", &LogIn::account).pattern("[0-9]{12}|[a-z0-9][a-z0-9-]{1,61}[a-z0-9]");  // or its alias
     f("user", &LogIn::user).required().length(1, 64);
     f("password", &LogIn::password).required().length(1, 128).secret();
     f("code", &LogIn::code).pattern("[0-9]{6}").secret();
@@ -41,7 +41,14 @@ struct LogInResponse {
 };
 
 Result<std::string> account_of(Site& site, const LogIn& in) {
-  if (in.account) return *in.account;
+  if (in.account) {
+    std::optional<std::string> named;
+    TRY(site.db.read([&](store::Txn& txn) -> Status {
+      named = TRY(security::iam::account_of_alias(txn, *in.account));
+      return {};
+    }));
+    return named.value_or(*in.account);
+  }
   const auto accounts = TRY(site.keys.accounts());
   if (accounts.size() != 1) return invalid("account: expected one, as this site has several");
   return accounts[0].id;

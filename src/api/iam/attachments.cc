@@ -109,13 +109,6 @@ Result<Nothing> detach(Call& call, const Attach<K>& in) {
   return Nothing{};
 }
 
-struct AttachedView {
-  std::string name, arn;
-  static void fields(wire::Fields<AttachedView>& f) {
-    f("PolicyName", &AttachedView::name);
-    f("PolicyArn", &AttachedView::arn);
-  }
-};
 template <Kind K>
 struct ListAttached : Paged {
   std::string name;

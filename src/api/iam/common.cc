@@ -109,6 +109,26 @@ std::vector<TagView> tags_view(const store_of::Tags& tags) {
   return out;
 }
 
+security::Context told_tags(const std::vector<TagView>& tags) {
+  security::Context out;
+  for (const TagView& t : tags) {
+    out["aws:requesttag/" + lower(t.key)] = {t.value};
+    out["aws:tagkeys"].push_back(t.key);
+  }
+  return out;
+}
+
+security::Context told_keys(const std::vector<std::string>& keys) {
+  security::Context out;
+  if (!keys.empty()) out["aws:tagkeys"] = keys;
+  return out;
+}
+
+Status may_tag(Call& call, const std::string& action, const std::vector<TagView>& tags) {
+  if (tags.empty()) return {};
+  return call.may(security::Question{.action = action, .resource = call.resource(), .context = told_tags(tags)});
+}
+
 std::string with_member(const std::string& detail, const char* name, const std::string& value) {
   json::object out;
   if (!detail.empty()) out = json::parse(detail).as_object();

@@ -47,6 +47,7 @@ Status check_trust(const std::string& text) {
 
 template <Kind K>
 Result<One<K>> create(Call& call, const Create<K>& in) {
+  TRY(may_tag(call, std::string("iam:Tag") + title(K), in.tags));
   Entity e;
   e.kind = K;
   e.account = call.account();
@@ -331,15 +332,17 @@ Result<ListTagsResponse> list_tags(Call& call, const ListTagsRequest<K>& in) {
 template <Kind K>
 void add_kind(Service& s) {
   const std::string what = title(K);
-  s.add<Create<K>, One<K>>("Create" + what, {}, Effect::write, create<K>, create_arn<K>);
+  s.add<Create<K>, One<K>>("Create" + what, {}, Effect::write, create<K>, create_arn<K>).tells = tells_tags<Create<K>>;
   s.add<ListRequest, ListResponse<K>>("List" + what + "s", {}, Effect::read, list<K>, list_arn<K>);
   s.add<Named<K>, Nothing>("Delete" + what, {}, Effect::write, erase<K>, named_arn<K, Named<K>>);
 }
 template <Kind K>
 void add_tags(Service& s) {
   const std::string what = title(K);
-  s.add<TagRequest<K>, Nothing>("Tag" + what, {}, Effect::write, tag<K>, tag_arn<K, TagRequest<K>>);
-  s.add<UntagRequest<K>, Nothing>("Untag" + what, {}, Effect::write, untag<K>, tag_arn<K, UntagRequest<K>>);
+  s.add<TagRequest<K>, Nothing>("Tag" + what, {}, Effect::write, tag<K>, tag_arn<K, TagRequest<K>>).tells =
+      tells_tags<TagRequest<K>>;
+  s.add<UntagRequest<K>, Nothing>("Untag" + what, {}, Effect::write, untag<K>, tag_arn<K, UntagRequest<K>>).tells =
+      tells_keys<UntagRequest<K>>;
   s.add<ListTagsRequest<K>, ListTagsResponse>("List" + what + "Tags", {}, Effect::read, list_tags<K>,
                                               tag_arn<K, ListTagsRequest<K>>);
 }

@@ -20,6 +20,7 @@ using store_of::Kind;
 
 inline constexpr const char* kName = "[A-Za-z0-9_+=,.@-]+";
 inline constexpr const char* kPath = "/|/[!-~]+/";
+inline constexpr size_t kMaxAccessKeys = 2;  // of a user
 inline constexpr const char* kPathPrefix = "/[!-~]*";
 
 struct Nothing {
@@ -94,6 +95,29 @@ void View<K>::fields(wire::Fields<View>& f) {
 template <Kind K>
 Result<View<K>> view_of(store::Txn& txn, const Entity& e, bool brief = false);
 
+// A version of a managed policy; `whole`: with its document.
+struct VersionView {
+  std::optional<std::string> document;
+  std::string id;
+  bool is_default = false;
+  wire::Timestamp created;
+  static void fields(wire::Fields<VersionView>& f) {
+    f("Document", &VersionView::document);
+    f("VersionId", &VersionView::id);
+    f("IsDefaultVersion", &VersionView::is_default);
+    f("CreateDate", &VersionView::created);
+  }
+};
+
+VersionView version_view(const Entity& policy, const Document& document, bool whole);
+struct AttachedView {
+  std::string name, arn;
+  static void fields(wire::Fields<AttachedView>& f) {
+    f("PolicyName", &AttachedView::name);
+    f("PolicyArn", &AttachedView::arn);
+  }
+};
+
 // ---- names and what they stand for
 template <Kind K>
 struct Named {
@@ -155,6 +179,19 @@ Status take(std::vector<T>& items, const In& in, Out& out, Key key) {
 // ---- tags
 Result<store_of::Tags> tags_of(const std::vector<TagView>& given);  // InvalidInput: a key twice, over 50
 std::vector<TagView> tags_view(const store_of::Tags& tags);
+// aws:RequestTag/KEY and aws:TagKeys: what requests that give tags, or take them away by their keys, tell policies.
+security::Context told_tags(const std::vector<TagView>& tags);
+security::Context told_keys(const std::vector<std::string>& keys);
+// What is made with tags is tagged: the right to that is needed too ("iam:TagUser", ...).
+Status may_tag(Call& call, const std::string& action, const std::vector<TagView>& tags);
+template <class In>
+security::Context tells_tags(const void* in) {
+  return told_tags(static_cast<const In*>(in)->tags);
+}
+template <class In>
+security::Context tells_keys(const void* in) {
+  return told_keys(static_cast<const In*>(in)->keys);
+}
 
 // For the ledger: what was asked for, with digests in place of documents.
 std::string detail_of(const wire::Shape& shape, const void* in);
@@ -193,5 +230,9 @@ void add_keys(Service& s);         // access keys
 void add_credentials(Service& s);  // service-specific credentials
 void add_log_in(Service& s);       // login profiles, MFA devices
 void add_providers(Service& s);    // OpenID Connect providers
+void add_simulation(Service& s);   // what policies would say
+void add_details(Service& s);      // all that stands in an account
+void add_account(Service& s);      // its summary, its alias
+void add_report(Service& s);       // the credential report
 
 }  // namespace hf::api::iam_api

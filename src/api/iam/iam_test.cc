@@ -385,6 +385,7 @@ TEST(Iam, NothingChangesWithoutItsEntry) {
       s.iam("CreateServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceName", "bedrock.amazonaws.com"}})
           .element("ServiceSpecificCredentialId");
   const std::string key = s.key_of("ada").id, q = arn("policy/q");
+  s.ok("CreateAccountAlias", {{"AccountAlias", "here"}});
   std::vector<std::pair<std::string, IamSite::Form>> acts = {
       {"CreateUser", {{"UserName", "new"}}},
       {"DeleteUser", {{"UserName", "spare"}}},
@@ -413,6 +414,9 @@ TEST(Iam, NothingChangesWithoutItsEntry) {
        {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}, {"Status", "Inactive"}}},
       {"ResetServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}}},
       {"DeleteServiceSpecificCredential", {{"UserName", "ada"}, {"ServiceSpecificCredentialId", bedrock}}},
+      {"CreateAccountAlias", {{"AccountAlias", "new"}}},
+      {"DeleteAccountAlias", {{"AccountAlias", "here"}}},
+      {"GenerateCredentialReport", {}},
   };
   for (const char* kind : {"User", "Group", "Role"}) {
     const std::string k = kind, name = k == "User" ? "ada" : k == "Group" ? "g" : "r";

@@ -4,8 +4,6 @@
 namespace hf::api::iam_api {
 namespace {
 
-constexpr size_t kMaxKeys = 2;
-
 template <class In>
 std::string user_arn(const Call& call, const In& in) {
   return in.user ? arn_for(call, Kind::user, *in.user) : call.who().arn;
@@ -62,7 +60,7 @@ Result<CreateKeyResponse> create_key(Call& call, const CreateKey& in) {
   CreateKeyResponse out;
   TRY(change_making(call, in, "AccessKeyId", [&](store::Txn& txn) -> Result<std::string> {
     const Entity user = TRY(user_of(txn, call, in.user));
-    if (TRY(access_keys(txn, call, user)).size() >= kMaxKeys)
+    if (TRY(access_keys(txn, call, user)).size() >= kMaxAccessKeys)
       return fail(Code::conflict, "LimitExceeded", "expected at most 2 access keys a user");
     security::KeyInfo spec;
     spec.account = user.account;

@@ -2,6 +2,16 @@
 #include "api/iam/iam.h"
 
 namespace hf::api::iam_api {
+
+VersionView version_view(const Entity& e, const Document& d, bool whole) {
+  VersionView v;
+  if (whole) v.document = percent_encode(d.text);
+  v.id = d.name;
+  v.is_default = d.name == "v" + std::to_string(e.default_version);
+  v.created.us = d.created;
+  return v;
+}
+
 namespace {
 
 constexpr const char* kPolicyPath = "((/[A-Za-z0-9.,+@=_-]+)*)/";
@@ -25,6 +35,7 @@ struct OnePolicy {
 };
 
 Result<OnePolicy> create_policy(Call& call, const CreatePolicy& in) {
+  TRY(may_tag(call, "iam:TagPolicy", in.tags));
   Entity e;
   e.kind = Kind::policy;
   e.account = call.account();
@@ -116,28 +127,6 @@ std::string list_policies_arn(const Call& call, const ListPolicies& in) {
 }
 
 // ---- versions
-struct VersionView {
-  std::optional<std::string> document;
-  std::string id;
-  bool is_default = false;
-  wire::Timestamp created;
-  static void fields(wire::Fields<VersionView>& f) {
-    f("Document", &VersionView::document);
-    f("VersionId", &VersionView::id);
-    f("IsDefaultVersion", &VersionView::is_default);
-    f("CreateDate", &VersionView::created);
-  }
-};
-
-VersionView version_view(const Entity& e, const Document& d, bool whole) {
-  VersionView v;
-  if (whole) v.document = percent_encode(d.text);
-  v.id = d.name;
-  v.is_default = d.name == "v" + std::to_string(e.default_version);
-  v.created.us = d.created;
-  return v;
-}
-
 struct CreateVersion {
   std::string arn, document;
   std::optional<bool> set_default;
@@ -238,7 +227,8 @@ Result<ListVersionsResponse> list_versions(Call& call, const ListVersions& in) {
 }  // namespace
 
 void add_policies(Service& s) {
-  s.add<CreatePolicy, OnePolicy>("CreatePolicy", {}, Effect::write, create_policy, create_policy_arn);
+  s.add<CreatePolicy, OnePolicy>("CreatePolicy", {}, Effect::write, create_policy, create_policy_arn).tells =
+      tells_tags<CreatePolicy>;
   s.add<ByArn, OnePolicy>("GetPolicy", {}, Effect::read, get_policy, policy_arn<ByArn>);
   s.add<ListPolicies, ListPoliciesResponse>("ListPolicies", {}, Effect::read, list_policies, list_policies_arn);
   s.add<ByArn, Nothing>("DeletePolicy", {}, Effect::write, delete_policy, policy_arn<ByArn>);

@@ -47,6 +47,7 @@ std::string arn_of_url(const Call& call, const std::string& url) {
 std::string new_arn(const Call& call, const Create& in) { return arn_of_url(call, in.url); }
 
 Result<CreateResponse> create(Call& call, const Create& in) {
+  TRY(may_tag(call, "iam:TagOpenIDConnectProvider", in.tags));
   Provider p;
   p.account = call.account();
   p.url = TRY(security::provider_url(in.url));
@@ -174,9 +175,9 @@ struct TagRequest {
 Result<Nothing> tag(Call& call, const TagRequest& in) {
   return edit(call, in, [&](Provider& p) -> Status {
     std::vector<TagView> all = in.tags;
-    for (const auto& [key, value] : p.tags)
-      if (std::none_of(in.tags.begin(), in.tags.end(), [&](const TagView& t) { return iequal(t.key, key); }))
-        all.push_back({key, value});
+    for (const TagView& old : tags_view(p.tags))
+      if (std::none_of(in.tags.begin(), in.tags.end(), [&](const TagView& t) { return iequal(t.key, old.key); }))
+        all.push_back(old);
     p.tags = TRY(tags_of(all));
     return {};
   });
@@ -221,7 +222,8 @@ Result<TagsResponse> list_tags(Call& call, const ListTags& in) {
 }  // namespace
 
 void add_providers(Service& s) {
-  s.add<Create, CreateResponse>("CreateOpenIDConnectProvider", {}, Effect::write, create, new_arn);
+  s.add<Create, CreateResponse>("CreateOpenIDConnectProvider", {}, Effect::write, create, new_arn).tells =
+      tells_tags<Create>;
   s.add<ProviderName, GetResponse>("GetOpenIDConnectProvider", {}, Effect::read, get, given_arn<ProviderName>);
   s.add<Nothing, ListResponse>("ListOpenIDConnectProviders", {}, Effect::read, list, any_provider);
   s.add<ProviderName, Nothing>("DeleteOpenIDConnectProvider", {}, Effect::write, remove, given_arn<ProviderName>);
@@ -230,8 +232,10 @@ void add_providers(Service& s) {
                          given_arn<Client>);
   s.add<Thumbprints, Nothing>("UpdateOpenIDConnectProviderThumbprint", {}, Effect::write, update_thumbprints,
                               given_arn<Thumbprints>);
-  s.add<TagRequest, Nothing>("TagOpenIDConnectProvider", {}, Effect::write, tag, given_arn<TagRequest>);
-  s.add<UntagRequest, Nothing>("UntagOpenIDConnectProvider", {}, Effect::write, untag, given_arn<UntagRequest>);
+  s.add<TagRequest, Nothing>("TagOpenIDConnectProvider", {}, Effect::write, tag, given_arn<TagRequest>).tells =
+      tells_tags<TagRequest>;
+  s.add<UntagRequest, Nothing>("UntagOpenIDConnectProvider", {}, Effect::write, untag, given_arn<UntagRequest>).tells =
+      tells_keys<UntagRequest>;
   s.add<ListTags, TagsResponse>("ListOpenIDConnectProviderTags", {}, Effect::read, list_tags, given_arn<ListTags>);
 }
 

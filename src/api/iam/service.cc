@@ -18,12 +18,14 @@ Service iam() {
   iam_api::add_credentials(s);
   iam_api::add_log_in(s);
   iam_api::add_providers(s);
+  iam_api::add_simulation(s);
+  iam_api::add_details(s);
+  iam_api::add_account(s);
+  iam_api::add_report(s);
   for (const char* name : {"AddRoleToInstanceProfile",
-                           "CreateAccountAlias",
                            "CreateInstanceProfile",
                            "CreateSAMLProvider",
                            "CreateServiceLinkedRole",
-                           "DeleteAccountAlias",
                            "DeleteAccountPasswordPolicy",
                            "DeleteInstanceProfile",
                            "DeleteSAMLProvider",
@@ -31,15 +33,9 @@ Service iam() {
                            "DeleteServerCertificate",
                            "DeleteServiceLinkedRole",
                            "DeleteSigningCertificate",
-                           "GenerateCredentialReport",
                            "GenerateOrganizationsAccessReport",
                            "GenerateServiceLastAccessedDetails",
-                           "GetAccountAuthorizationDetails",
                            "GetAccountPasswordPolicy",
-                           "GetAccountSummary",
-                           "GetContextKeysForCustomPolicy",
-                           "GetContextKeysForPrincipalPolicy",
-                           "GetCredentialReport",
                            "GetInstanceProfile",
                            "GetOrganizationsAccessReport",
                            "GetSAMLProvider",
@@ -48,8 +44,6 @@ Service iam() {
                            "GetServiceLastAccessedDetails",
                            "GetServiceLastAccessedDetailsWithEntities",
                            "GetServiceLinkedRoleDeletionStatus",
-                           "ListAccountAliases",
-                           "ListEntitiesForPolicy",
                            "ListInstanceProfileTags",
                            "ListInstanceProfiles",
                            "ListInstanceProfilesForRole",
@@ -64,8 +58,6 @@ Service iam() {
                            "RemoveRoleFromInstanceProfile",
                            "ResyncMFADevice",
                            "SetSecurityTokenServicePreferences",
-                           "SimulateCustomPolicy",
-                           "SimulatePrincipalPolicy",
                            "TagInstanceProfile",
                            "TagMFADevice",
                            "TagSAMLProvider",

@@ -44,6 +44,12 @@ Status check_bucket(Call& call, const S3Uri& uri, const char* member) {
               std::string(member) + ": no bucket of this account is called " + uri.bucket);
 }
 
+Status may_pass(Call& call, const std::string& role) {
+  security::Question question{.action = "iam:PassRole", .resource = role};
+  question.context["iam:passedtoservice"] = {"sagemaker.amazonaws.com"};
+  return call.may(std::move(question));
+}
+
 Error could_not_find(const std::string& what) {
   return fail(Code::not_found, "ValidationException", "Could not find " + what + ".");
 }

@@ -40,6 +40,9 @@ Result<S3Uri> parse_s3_uri(const std::string& uri, const char* member);
 // The bucket exists and is the account's. ValidationException.
 Status check_bucket(Call& call, const S3Uri& uri, const char* member);
 
+// iam:PassRole on a role that the request names, told iam:PassedToService.
+Status may_pass(Call& call, const std::string& role);
+
 // SageMaker says what is not there with a ValidationException; the SDKs' waiters depend on it.
 Error could_not_find(const std::string& what);
 Error exists_already(const std::string& what);

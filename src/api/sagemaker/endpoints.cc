@@ -192,6 +192,7 @@ const char* status_of(const Deployment& d) {
 
 Result<ConfigArnResponse> create_config(Call& call, const CreateConfigRequest& in) {
   const std::string& model = in.variants.front().model;
+  if (in.role) TRY(may_pass(call, *in.role));
   Thing config{in.name,
                call.arn("sagemaker", "endpoint-config/" + in.name),
                to_text(in),

@@ -106,6 +106,7 @@ struct ListModelsResponse {
 
 Result<ModelArnResponse> create(Call& call, const CreateModelRequest& in) {
   if (!in.container) return invalid("PrimaryContainer: expected one, found none");
+  if (in.role) TRY(may_pass(call, *in.role));
   auto data = TRY(model_data_of(call, *in.container));
   if (data && in.container->package)
     return invalid("PrimaryContainer: expected model data or ModelPackageName, found both");

@@ -65,6 +65,7 @@ Result<CreateTrainingJobResponse> create(Call& call, const CreateTrainingJobRequ
   spec.arn = call.arn("sagemaker", "training-job/" + in.name);
   spec.principal = call.who().arn;
   spec.request = to_text(in);
+  TRY(may_pass(call, in.role));
   spec.hyperparameters = in.hyperparameters;
   spec.seed = TRY(seed_of(call, in.hyperparameters));
   spec.channels = TRY(channels_of(call, in.input));

@@ -224,11 +224,20 @@ TEST(Sts, KeysOfSessionsAreForActionsOfSts) {
                   {"PolicyDocument", R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":)" + action +
                                          R"(,"Resource":"*","Condition":{"StringEquals":{")" + key + R"(":"x"}}}]})"}});
   };
-  for (const char* key : {"aws:RequestTag/team", "aws:TagKeys", "sts:ExternalId", "sts:RoleSessionName"}) {
+  for (const char* key : {"sts:ExternalId", "sts:RoleSessionName"}) {
     EXPECT_EQ(put(R"("sts:AssumeRole")", key).status, 200) << key;
     for (const char* action : {R"("s3:*")", R"("*")", R"(["sts:AssumeRole","iam:TagUser"])"})
       EXPECT_EQ(put(action, key).code(), "MalformedPolicyDocument") << key << action;
   }
+  for (const char* key : {"aws:RequestTag/team", "aws:TagKeys", "aws:ResourceTag/team", "iam:ResourceTag/team"}) {
+    for (const char* action : {R"("sts:AssumeRole")", R"("iam:*")", R"(["sts:AssumeRole","iam:TagUser"])"})
+      EXPECT_EQ(put(action, key).status, 200) << key << action;
+    for (const char* action : {R"("s3:*")", R"("*")", R"(["iam:TagUser","s3:GetObject"])"})
+      EXPECT_EQ(put(action, key).code(), "MalformedPolicyDocument") << key << action;
+  }
+  EXPECT_EQ(put(R"("iam:PassRole")", "iam:PassedToService").status, 200);
+  for (const char* action : {R"("iam:*")", R"(["iam:PassRole","iam:GetRole"])"})
+    EXPECT_EQ(put(action, "iam:PassedToService").code(), "MalformedPolicyDocument") << action;
   EXPECT_EQ(put(R"("s3:*")", "aws:PrincipalTag/team").status, 200);
   EXPECT_EQ(put(R"("s3:*")", "aws:MultiFactorAuthPresent").status, 200);
 }
