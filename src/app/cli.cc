@@ -196,10 +196,11 @@ int wrong_usage(int argc, char** argv, const std::string& message) {
 }  // namespace
 
 int run(int argc, char** argv) {
-  if (auto s = os::no_core_dumps(); !s.ok()) std::fprintf(stderr, "holdfast: %s\n", s.error().message.c_str());
   if (argc > 1 && std::string_view(argv[1]) == "worker") return engine::worker_entry(argc, argv);
   if (argc > 1 && std::string_view(argv[1]) == "job-init") return fleet::job_init_entry(argc, argv);
   if (argc > 1 && std::string_view(argv[1]) == "ways-out") return engine::ways_out_entry(argc, argv);
+  // Those above have it from whoever started them, and may not open what it is set by.
+  if (auto s = os::no_core_dumps(); !s.ok()) std::fprintf(stderr, "holdfast: %s\n", s.error().message.c_str());
   Context context{os::real_fs(), os::real_clock(), os::real_random()};
   if (argc > 0 && std::string_view(argv[0]).find('/') != std::string_view::npos) context.program = argv[0];
   CLI::App app{"Holdfast: an AI factory that you own and run"};
