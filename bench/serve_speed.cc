@@ -127,7 +127,8 @@ class Bench {
       }
     }
     logits_.resize(pointers_.size() * static_cast<size_t>(m_.config.vocabulary));
-    check(forward(m_, pool_, rows, sequences, workspace_, logits_).ok(), "a step");
+    const Status done = forward(m_, pool_, rows, sequences, workspace_, logits_);
+    check(done.ok(), done.ok() ? "" : done.error().message.c_str());
   }
   void fill(int64_t depth) {
     for (int64_t p = 0; p < depth; p += kPrompt) run(p, std::min(kPrompt, depth - p));

@@ -4,8 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "tensor/device.h"
-
 namespace hf::engine {
 namespace {
 
@@ -127,8 +125,6 @@ bool Engine::step() {
   }
   return true;
 }
-
-Status Engine::status() const { return kernels_.device == nullptr ? Status() : kernels_.device->status(); }
 
 Status Engine::carry_out(const Scheduler::Step& step) {
   TRY(forward(step));

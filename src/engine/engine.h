@@ -54,8 +54,6 @@ class Engine {
 
   // One batch. False: there was nothing to do.
   bool step();
-  // Not ok: the device failed, and every request from now on will.
-  Status status() const;
   std::vector<Event> take_events();
   rpc::EngineCounters counters() const;
   tensor::Pool& pool() { return pool_; }  // for work between steps

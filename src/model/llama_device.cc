@@ -215,8 +215,12 @@ void DeviceLlama::layer(const Layer& l, int64_t index, const DeviceBatch& b) {
   device_.attend(b, h, qkv, rooms_.parts.as<float>(), attended);
   multiply(b.rows, l.out, c.width, attended, x, true);
   device_.norm(b.rows, c.width, x, nullptr, l.ffn_gain, c.norm_epsilon, normed);
-  multiply(b.rows, l.gate_up, 2 * c.ffn, normed, rooms_.gate_up.as<float>(), false);
-  device_.swiglu(b.rows, c.ffn, rooms_.gate_up.as<float>(), hidden);
+  if (l.gate_up.size() == 1 && c.ffn % 16 == 0) {
+    device_.multiply_gated(b.rows, l.gate_up[0].m, normed, hidden);
+  } else {
+    multiply(b.rows, l.gate_up, 2 * c.ffn, normed, rooms_.gate_up.as<float>(), false);
+    device_.swiglu(b.rows, c.ffn, rooms_.gate_up.as<float>(), hidden);
+  }
   multiply(b.rows, l.down, c.width, hidden, x, true);
 }
 

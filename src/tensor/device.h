@@ -144,6 +144,8 @@ class Device {
   // y (rows, y_row) = x . w, or added to it; x: activations of width w.k.
   virtual void multiply(int64_t rows, const DeviceMatrix& w, const uint16_t* x_on, float* y_on, int64_t y_row,
                         bool accumulate) = 0;
+  // y, activations (rows, w.n / 2): swiglu() of x . w, whose first half are gates. w.n is a multiple of 32.
+  virtual void multiply_gated(int64_t rows, const DeviceMatrix& w, const uint16_t* x_on, uint16_t* y_on) = 0;
   // qkv (rows, (heads + 2 kv_heads) dim): queries are normed and turned where they are, keys too and then written into
   // the pages, values written.
   virtual void turn_and_store(const DeviceBatch& b, const DeviceHeads& h, float* qkv_on) = 0;

@@ -163,6 +163,30 @@ TEST_F(DeviceTest, ProductsAreTheWeightsAndEveryRowsBitsItsOwn) {
   }
 }
 
+TEST_F(DeviceTest, GatedProductsAreSwigluOfTheProduct) {
+  for (const DType type : kTypes) {
+    for (const auto& [k, n] : {std::pair<int64_t, int64_t>{256, 32}, {512, 288}, {2560, 160}}) {
+      const TestMatrix m = test_matrix(type, k, n);
+      DeviceMemory memory;
+      const auto w = device_->matrix(m.host, &memory);
+      ASSERT_TRUE(w.ok()) << w.error().message;
+      constexpr int64_t kMost = 300;
+      const DeviceMemory x_on = put(activations(numbers(static_cast<size_t>(kMost * k), 9), kMost, k));
+      const DeviceMemory y_on = room(static_cast<size_t>(kMost * n) * 4);
+      std::vector<uint16_t> want(static_cast<size_t>(activation_elements(kMost, n / 2))), got(want.size());
+      const DeviceMemory want_on = put(want), got_on = put(want);
+      for (const int64_t rows : {int64_t{1}, int64_t{11}, int64_t{32}, int64_t{65}, kMost}) {
+        device_->multiply(rows, *w, x_on.as<uint16_t>(), y_on.as<float>(), n, false);
+        device_->swiglu(rows, n / 2, y_on.as<float>(), want_on.as<uint16_t>());
+        device_->multiply_gated(rows, *w, x_on.as<uint16_t>(), got_on.as<uint16_t>());
+        device_->download(want.data(), want_on.as<uint16_t>(), want.size() * 2);
+        device_->download(got.data(), got_on.as<uint16_t>(), got.size() * 2);
+        EXPECT_EQ(got, want) << name_of(type) << " k " << k << " n " << n << " rows " << rows;
+      }
+    }
+  }
+}
+
 TEST_F(DeviceTest, AnEmbeddingIsTheMatrixsColumn) {
   for (const DType type : kTypes) {
     const TestMatrix m = test_matrix(type, 512, 70);
@@ -215,6 +239,136 @@ TEST_F(DeviceTest, NormsAndGates) {
       const double up = static_cast<double>(x[static_cast<size_t>(row * 2 * kWidth + kWidth + i)]);
       const double want = gate / (1 + std::exp(-gate)) * up;
       ASSERT_NEAR(got(row, i), want, std::abs(want) / 250 + 1e-30) << row << " " << i;
+    }
+  }
+}
+
+// Random queries, keys and values of one sequence over three of attention's parts.
+struct AttentionCase {
+  int64_t heads, kv_heads, dim;
+};
+class Attention {
+ public:
+  static constexpr int64_t kRows = 600, kLayers = 2;
+  explicit Attention(const AttentionCase& c)
+      : c_(c),
+        width_((c.heads + 2 * c.kv_heads) * c.dim),
+        qkv(numbers(static_cast<size_t>(kRows * width_), 21)),
+        cosine(static_cast<size_t>(kRows * c.dim / 2)),
+        sine(cosine.size()) {
+    for (size_t i = 0; i < cosine.size(); ++i) {
+      const double angle = static_cast<double>(i) * 0.37;
+      cosine[i] = static_cast<float>(std::cos(angle));
+      sine[i] = static_cast<float>(std::sin(angle));
+    }
+  }
+  int64_t width() const { return width_; }
+  int64_t page_floats() const { return kLayers * c_.kv_heads * 2 * c_.dim * kDevicePositions; }
+
+  // The attention of a row's head, in double precision.
+  std::vector<double> want(int64_t row, int64_t head) const {
+    const int64_t kv = head / (c_.heads / c_.kv_heads);
+    const std::vector<double> query = turned(row, head);
+    std::vector<double> out(static_cast<size_t>(c_.dim));
+    double total = 0;
+    for (int64_t p = 0; p <= row; ++p) {
+      const std::vector<double> key = turned(p, c_.heads + kv);
+      double dot = 0;
+      for (size_t d = 0; d < key.size(); ++d) dot += query[d] * key[d];
+      const double weight = std::exp(dot / std::sqrt(static_cast<double>(c_.dim)));
+      total += weight;
+      for (size_t d = 0; d < out.size(); ++d)
+        out[d] += weight * at(p, c_.heads + c_.kv_heads + kv, static_cast<int64_t>(d));
+    }
+    for (double& x : out) x /= total;
+    return out;
+  }
+
+ private:
+  double at(int64_t row, int64_t head, int64_t d) const {
+    return static_cast<double>(qkv[static_cast<size_t>(row * width_ + head * c_.dim + d)]);
+  }
+  std::vector<double> turned(int64_t row, int64_t head) const {
+    const int64_t half = c_.dim / 2;
+    std::vector<double> out(static_cast<size_t>(c_.dim));
+    for (int64_t i = 0; i < half; ++i) {
+      const auto angle = static_cast<size_t>(row * half + i);
+      const double a = at(row, head, i), b = at(row, head, i + half);
+      const double c = static_cast<double>(cosine[angle]), s = static_cast<double>(sine[angle]);
+      out[static_cast<size_t>(i)] = a * c - b * s;
+      out[static_cast<size_t>(i + half)] = b * c + a * s;
+    }
+    return out;
+  }
+  AttentionCase c_;
+  int64_t width_;
+
+ public:
+  std::vector<float> qkv, cosine, sine;
+};
+
+TEST_F(DeviceTest, AttentionIsOfAllPositionsAndEveryRowsBitsItsOwn) {
+  for (const AttentionCase& c : {AttentionCase{4, 2, 64}, {12, 1, 8}, {8, 8, 128}, {2, 1, 256}}) {
+    const Attention a(c);
+    constexpr int64_t kPages = (Attention::kRows + kDevicePositions - 1) / kDevicePositions;
+    const DeviceMemory memory = room(static_cast<size_t>(kPages * a.page_floats()) * 4);
+    std::vector<float*> pages;  // in an order that is not memory's
+    for (int64_t p = 0; p < kPages; ++p) pages.push_back(memory.as<float>() + (p * 7 + 3) % kPages * a.page_floats());
+    const DeviceMemory pages_on = put(pages), cosine_on = put(a.cosine), sine_on = put(a.sine);
+    DeviceHeads h{c.heads, c.kv_heads, c.dim, 1, 1e-5f, nullptr, nullptr, cosine_on.as<float>(), sine_on.as<float>()};
+    const int64_t outputs = c.heads * c.dim;
+    const auto run = [&](int64_t first, int64_t count, int64_t span_rows) {
+      std::vector<DeviceRow> rows;
+      std::vector<DeviceSpan> spans;
+      for (int64_t r = 0; r < count; ++r) {
+        rows.push_back({0, static_cast<int32_t>(first + r), 0});
+        if (r % span_rows == 0) spans.push_back({static_cast<int32_t>(r), 0});
+        ++spans.back().count;
+      }
+      const DeviceMemory rows_on = put(rows), spans_on = put(spans);
+      const DeviceMemory qkv_on =
+          put(std::vector<float>(a.qkv.begin() + first * a.width(), a.qkv.begin() + (first + count) * a.width()));
+      std::vector<uint16_t> y(static_cast<size_t>(activation_elements(count, outputs)), 0x7fc0);  // what is not written
+      const DeviceMemory y_on = put(y);
+      DeviceBatch b;
+      b.rows = count;
+      b.spans = static_cast<int64_t>(spans.size());
+      b.widest = std::min(count, span_rows);
+      b.positions = first + count;
+      b.rows_on = rows_on.as<DeviceRow>();
+      b.spans_on = spans_on.as<DeviceSpan>();
+      b.pages_on = pages_on.as<float*>();
+      const DeviceMemory parts_on = room(static_cast<size_t>(device_->attention_floats(b, h)) * 4);
+      device_->turn_and_store(b, h, qkv_on.as<float>());
+      device_->attend(b, h, qkv_on.as<float>(), parts_on.as<float>(), y_on.as<uint16_t>());
+      device_->download(y.data(), y_on.as<uint16_t>(), y.size() * 2);
+      return y;
+    };
+    const std::vector<uint16_t> all = run(0, Attention::kRows, 8);
+    for (const int64_t row : {0, 15, 255, 256, 300, 511, 512, 599}) {
+      double error = 0, size = 0;
+      for (int64_t head = 0; head < c.heads; ++head) {
+        const std::vector<double> want = a.want(row, head);
+        for (int64_t d = 0; d < c.dim; ++d) {
+          const auto got = static_cast<double>(
+              float_of_bf16(all[static_cast<size_t>(activation_index(row, head * c.dim + d, outputs))]));
+          error += (got - want[static_cast<size_t>(d)]) * (got - want[static_cast<size_t>(d)]);
+          size += want[static_cast<size_t>(d)] * want[static_cast<size_t>(d)];
+        }
+      }
+      EXPECT_LT(std::sqrt(error / size), 4e-3) << "heads " << c.heads << " row " << row;  // of bfloat16
+    }
+    struct Cut {
+      int64_t first, count, span_rows;
+    };
+    for (const Cut& cut :
+         {Cut{0, 1, 8}, {240, 30, 8}, {599, 1, 8}, {500, 32, 3}, {300, 200, 5}, {511, 2, 1}, {100, 40, 8}}) {
+      const std::vector<uint16_t> part = run(cut.first, cut.count, cut.span_rows);
+      for (int64_t r = 0; r < cut.count; ++r)
+        for (int64_t i = 0; i < outputs; ++i)
+          ASSERT_EQ(part[static_cast<size_t>(activation_index(r, i, outputs))],
+                    all[static_cast<size_t>(activation_index(cut.first + r, i, outputs))])
+              << "heads " << c.heads << " rows from " << cut.first << ", " << cut.count << ": row " << r << " " << i;
     }
   }
 }

@@ -38,14 +38,17 @@ template <int Q>
 struct Shared {
   static constexpr int kStride = Q + 4;  // of a position's weights: vectors of neighbours lie in different banks
   float *queries, *weights, *sums, *all, *stats;
+  const float** pages;  // of the part: its keys of this layer and head
   __device__ Shared(float* at, int dim)
       : queries(at),                      // [dim][Q]
         weights(queries + dim * Q),       // [256][kStride]
         sums(weights + kPart * kStride),  // [4][Q][dim]
         all(sums + kQuarters * Q * dim),  // [Q][dim], of all parts so far
-        stats(all + Q * dim) {}           // largest and sum: of the part, of all
+        stats(all + Q * dim),             // largest and sum: of the part, of all
+        pages(reinterpret_cast<const float**>(stats + 4 * Q)) {}
   static size_t bytes(int64_t dim) {
-    return static_cast<size_t>(dim * Q + kPart * kStride + kQuarters * Q * dim + Q * dim + 4 * Q) * sizeof(float);
+    return static_cast<size_t>(dim * Q + kPart * kStride + kQuarters * Q * dim + Q * dim + 4 * Q) * sizeof(float) +
+           kPart / kSlots * sizeof(float*);
   }
 };
 
@@ -63,8 +66,8 @@ struct Block {
   }
   __device__ int64_t row(int q) const { return span.row + (query + q) / group; }
   __device__ int head(int q) const { return kv_head * group + (query + q) % group; }
-  __device__ const float* keys(int64_t position) const {
-    return a.b.pages_on[first.pages + position / kSlots] + (a.h.layer * a.h.kv_heads + kv_head) * 2 * dim * kSlots;
+  __device__ const float* keys(int64_t page) const {
+    return a.b.pages_on[first.pages + page] + (a.h.layer * a.h.kv_heads + kv_head) * 2 * dim * kSlots;
   }
 };
 
@@ -77,23 +80,44 @@ __device__ void load_queries(const Block<Q>& k, const Shared<Q>& s) {
   }
 }
 
-// Each thread one position's scores.
+// The part's pages, of those that the block's rows see.
+template <int Q>
+__device__ void find_pages(const Block<Q>& k, const Shared<Q>& s, int64_t begin) {
+  const int i = static_cast<int>(threadIdx.x);
+  if (i < kPart / kSlots && begin + i * kSlots < k.length) s.pages[i] = k.keys(begin / kSlots + i);
+}
+
+// Each thread one position's scores. Loads go ahead of their use by kAhead.
 template <int Q>
 __device__ void score(const Block<Q>& k, const Shared<Q>& s, int64_t begin) {
-  const int64_t position = begin + threadIdx.x;
+  constexpr int kAhead = Q > 8 ? 16 : 32;
+  const int i = static_cast<int>(threadIdx.x);
+  const int64_t position = begin + i;
   float sum[Q] = {};
   if (position < k.length) {
-    const float* key = k.keys(position) + position % kSlots;
-#pragma unroll 4
-    for (int d = 0; d < k.dim; ++d) {
-      const float x = key[d * kSlots];
+    const float* key = s.pages[i / kSlots] + i % kSlots;
+    for (int from = 0; from < k.dim; from += kAhead) {
+      float x[kAhead];
 #pragma unroll
-      for (int q = 0; q < Q; ++q) sum[q] = fmaf(s.queries[d * Q + q], x, sum[q]);
+      for (int d = 0; d < kAhead; ++d) x[d] = from + d < k.dim ? key[(from + d) * kSlots] : 0.0f;
+#pragma unroll
+      for (int d = 0; d < kAhead; ++d) {
+        if (from + d >= k.dim) break;
+        const float4* four = reinterpret_cast<const float4*>(s.queries + (from + d) * Q);
+#pragma unroll
+        for (int q = 0; q < Q; q += 4) {
+          const float4 y = four[q / 4];
+          sum[q] = fmaf(y.x, x[d], sum[q]);
+          sum[q + 1] = fmaf(y.y, x[d], sum[q + 1]);
+          sum[q + 2] = fmaf(y.z, x[d], sum[q + 2]);
+          sum[q + 3] = fmaf(y.w, x[d], sum[q + 3]);
+        }
+      }
     }
   }
 #pragma unroll
   for (int q = 0; q < Q; ++q)
-    s.weights[threadIdx.x * Shared<Q>::kStride + q] = position < k.valid(q) ? sum[q] * k.a.scale : -FLT_MAX;
+    s.weights[i * Shared<Q>::kStride + q] = position < k.valid(q) ? sum[q] * k.a.scale : -FLT_MAX;
 }
 
 // Scores to weights, a warp for each query in turn.
@@ -129,17 +153,30 @@ __device__ void sum_values(const Block<Q>& k, const Shared<Q>& s, int64_t begin)
     const int d = i % k.dim, from = i / k.dim * kEach;
     float sum[Q] = {};
     const int end = static_cast<int>(min(static_cast<int64_t>(from + kEach), k.length - begin));
-#pragma unroll 4
-    for (int j = from; j < end; ++j) {
-      const float x = k.keys(begin + j)[(kSlots + j % kSlots) * k.dim + d];
-      const float4* w = reinterpret_cast<const float4*>(s.weights + j * Shared<Q>::kStride);
+    float ahead[kSlots];
+    const auto fetch = [&](int page) {
+      const float* values = s.pages[page / kSlots] + kSlots * k.dim + d;
 #pragma unroll
-      for (int q = 0; q < Q; q += 4) {
-        const float4 four = w[q / 4];
-        sum[q] = fmaf(four.x, x, sum[q]);
-        sum[q + 1] = fmaf(four.y, x, sum[q + 1]);
-        sum[q + 2] = fmaf(four.z, x, sum[q + 2]);
-        sum[q + 3] = fmaf(four.w, x, sum[q + 3]);
+      for (int j = 0; j < kSlots; ++j) ahead[j] = page + j < end ? values[j * k.dim] : 0.0f;
+    };
+    if (from < end) fetch(from);
+    for (int page = from; page < end; page += kSlots) {
+      float x[kSlots];
+#pragma unroll
+      for (int j = 0; j < kSlots; ++j) x[j] = ahead[j];
+      if (page + kSlots < end) fetch(page + kSlots);
+#pragma unroll
+      for (int j = 0; j < kSlots; ++j) {
+        if (page + j >= end) break;
+        const float4* w = reinterpret_cast<const float4*>(s.weights + (page + j) * Shared<Q>::kStride);
+#pragma unroll
+        for (int q = 0; q < Q; q += 4) {
+          const float4 four = w[q / 4];
+          sum[q] = fmaf(four.x, x[j], sum[q]);
+          sum[q + 1] = fmaf(four.y, x[j], sum[q + 1]);
+          sum[q + 2] = fmaf(four.z, x[j], sum[q + 2]);
+          sum[q + 3] = fmaf(four.w, x[j], sum[q + 3]);
+        }
       }
     }
 #pragma unroll
@@ -222,9 +259,10 @@ __global__ void __launch_bounds__(kThreads) attend_spans(const Attention a, int 
   if (k.valid(0) == 0) return;
   const Shared<Q> s(memory, k.dim);
   load_queries(k, s);
-  __syncthreads();
   for (int64_t part = kSplit ? blockIdx.z : 0; part * kPart < k.length; ++part) {
     const int64_t begin = part * kPart;
+    find_pages(k, s, begin);
+    __syncthreads();
     score(k, s, begin);
     __syncthreads();
     weigh(k, s, begin);

@@ -16,7 +16,7 @@ std::string text_of(cudaError_t error) { return cudaGetErrorString(error); }
 
 class CudaDevice final : public Device {
  public:
-  static constexpr size_t kStaging = 8 << 20;  // bytes of host memory that uploads pass through
+  static constexpr size_t kStaging = 8 << 20;  // bytes of pinned memory that copies pass through
   static constexpr size_t kRecordings = 256;   // kept at a time
 
   static Result<std::unique_ptr<Device>> open() {
@@ -29,6 +29,7 @@ class CudaDevice final : public Device {
     q.note(cudaGetDeviceProperties(&device->properties_, 0));
     q.note(cudaStreamCreateWithFlags(&q.stream, cudaStreamNonBlocking));
     q.note(cudaMallocHost(&device->staging_, kStaging));
+    q.note(cudaMallocHost(&device->landing_, kStaging));
     q.overlaps = device->properties_.major >= 9;
     q.processors = device->properties_.multiProcessorCount;
     if (device->properties_.major < 8)
@@ -42,6 +43,7 @@ class CudaDevice final : public Device {
     for (const auto& [key, graph] : recorded_) cudaGraphExecDestroy(graph);
     if (queue_.stream) cudaStreamDestroy(queue_.stream);
     if (staging_) cudaFreeHost(staging_);
+    if (landing_) cudaFreeHost(landing_);
   }
 
   std::string words() const override {
@@ -86,16 +88,11 @@ class CudaDevice final : public Device {
     }
   }
   void download(void* to, const void* from_on, size_t bytes) override {
-    // By way of the staging memory while it is small: pinned memory is filled several times as fast.
+    // By way of pinned memory while it is small: that is filled several times as fast.
+    const bool small = bytes <= kStaging;
+    queue_.note(cudaMemcpyAsync(small ? landing_ : to, from_on, bytes, cudaMemcpyDeviceToHost, queue_.stream));
     wait();
-    if (!queue_.ok()) return;
-    if (bytes > kStaging) {
-      queue_.note(cudaMemcpyAsync(to, from_on, bytes, cudaMemcpyDeviceToHost, queue_.stream));
-      return wait();
-    }
-    queue_.note(cudaMemcpyAsync(staging_, from_on, bytes, cudaMemcpyDeviceToHost, queue_.stream));
-    wait();
-    if (queue_.ok()) std::memcpy(to, staging_, bytes);
+    if (small && queue_.ok()) std::memcpy(to, landing_, bytes);
   }
   void wait() override {
     queue_.note(cudaStreamSynchronize(queue_.stream));
@@ -151,6 +148,9 @@ class CudaDevice final : public Device {
                 bool accumulate) override {
     cuda::multiply(queue_, rows, w, x, y, y_row, accumulate);
   }
+  void multiply_gated(int64_t rows, const DeviceMatrix& w, const uint16_t* x, uint16_t* y) override {
+    cuda::multiply_gated(queue_, rows, w, x, y);
+  }
   void turn_and_store(const DeviceBatch& b, const DeviceHeads& h, float* qkv) override {
     cuda::turn_and_store(queue_, b, h, qkv);
   }
@@ -168,7 +168,7 @@ class CudaDevice final : public Device {
   Queue queue_;
   cudaDeviceProp properties_{};
   mutable Status status_;
-  void* staging_ = nullptr;
+  void *staging_ = nullptr, *landing_ = nullptr;  // pinned: of uploads, of downloads
   size_t staged_ = 0;
   std::map<std::pair<const void*, uint64_t>, cudaGraphExec_t> recorded_;
 };

@@ -71,6 +71,9 @@ __device__ inline float max_of_warp(float x) {
   return x;
 }
 
+// SwiGLU of one gate.
+__device__ inline float gated(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+
 // Four neighbours (i a multiple of 4) of a row of activations, rounded to nearest.
 __device__ inline void put_activations(uint16_t* y, int64_t row, int64_t i, int64_t k, float4 v) {
   const __nv_bfloat162 low = __floats2bfloat162_rn(v.x, v.y), high = __floats2bfloat162_rn(v.z, v.w);
@@ -86,6 +89,7 @@ void norm(Queue& q, int64_t rows, int64_t width, const float* x, const int32_t* 
           uint16_t* y);
 void multiply(Queue& q, int64_t rows, const DeviceMatrix& w, const uint16_t* x, float* y, int64_t y_row,
               bool accumulate);
+void multiply_gated(Queue& q, int64_t rows, const DeviceMatrix& w, const uint16_t* x, uint16_t* y);
 void turn_and_store(Queue& q, const DeviceBatch& b, const DeviceHeads& h, float* qkv);
 void attend(Queue& q, const DeviceBatch& b, const DeviceHeads& h, const float* qkv, float* parts, uint16_t* y);
 int64_t attention_floats(const DeviceBatch& b, const DeviceHeads& h);

@@ -71,26 +71,45 @@ __global__ void embed_rows(const DeviceRow* rows, const DeviceMatrix m, float* x
 __global__ void __launch_bounds__(kThreads)
     norm_rows(int64_t width, const float* x, const int32_t* which, const float* gain, float epsilon, uint16_t* y) {
   __shared__ float sums[kThreads / 32];
+  constexpr int kKept = 4;  // vectors of a thread that are read once
   let_next_start();
-  wait_for_previous();
   const int64_t row = blockIdx.x;
-  const float4* from = reinterpret_cast<const float4*>(x + (which ? which[row] : row) * width);
   const float4* gains = reinterpret_cast<const float4*>(gain);
-  float sum = 0;
-  for (int64_t i = threadIdx.x; i < width / 4; i += kThreads) {
-    const float4 v = from[i];
-    sum = fmaf(v.w, v.w, fmaf(v.z, v.z, fmaf(v.y, v.y, fmaf(v.x, v.x, sum))));
+  float4 kept[kKept], kept_gain[kKept];
+#pragma unroll
+  for (int n = 0; n < kKept; ++n) {
+    const int64_t i = n * kThreads + static_cast<int64_t>(threadIdx.x);
+    if (i < width / 4) kept_gain[n] = gains[i];
   }
+  wait_for_previous();
+  const float4* from = reinterpret_cast<const float4*>(x + (which ? which[row] : row) * width);
+#pragma unroll
+  for (int n = 0; n < kKept; ++n) {
+    const int64_t i = n * kThreads + static_cast<int64_t>(threadIdx.x);
+    if (i < width / 4) kept[n] = from[i];
+  }
+  float sum = 0;
+  const auto add = [&](const float4& v) { sum = fmaf(v.w, v.w, fmaf(v.z, v.z, fmaf(v.y, v.y, fmaf(v.x, v.x, sum)))); };
+#pragma unroll
+  for (int n = 0; n < kKept; ++n)
+    if (n * kThreads + static_cast<int64_t>(threadIdx.x) < width / 4) add(kept[n]);
+  for (int64_t i = kKept * kThreads + static_cast<int64_t>(threadIdx.x); i < width / 4; i += kThreads) add(from[i]);
   sum = sum_of_warp(sum);
   if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
   __syncthreads();
   float all = 0;
   for (const float part : sums) all += part;
   const float scale = __frcp_rn(__fsqrt_rn(all / static_cast<float>(width) + epsilon));
-  for (int64_t i = threadIdx.x; i < width / 4; i += kThreads) {
-    const float4 v = from[i], g = gains[i];
+  const auto put = [&](int64_t i, const float4& v, const float4& g) {
     put_activations(y, row, i * 4, width, {v.x * scale * g.x, v.y * scale * g.y, v.z * scale * g.z, v.w * scale * g.w});
+  };
+#pragma unroll
+  for (int n = 0; n < kKept; ++n) {
+    const int64_t i = n * kThreads + static_cast<int64_t>(threadIdx.x);
+    if (i < width / 4) put(i, kept[n], kept_gain[n]);
   }
+  for (int64_t i = kKept * kThreads + static_cast<int64_t>(threadIdx.x); i < width / 4; i += kThreads)
+    put(i, from[i], gains[i]);
 }
 
 // ---- Queries, keys, values: a warp for each head of a row
@@ -143,8 +162,6 @@ __global__ void turn_heads(const DeviceRow* rows, float* const* pages, const Dev
 }
 
 // ---- SwiGLU
-__device__ inline float gated(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
-
 __global__ void __launch_bounds__(kThreads) swiglu_rows(int64_t ffn, const float* gate_up, uint16_t* y) {
   let_next_start();
   wait_for_previous();
