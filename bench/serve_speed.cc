@@ -2,8 +2,8 @@
 //   serve_speed FILE.gguf [--threads N] [--cache FILE] [--steps N] [--only load,prefill,decode,deep,batch]
 // --cache keeps the kernels' form of the weights, as a site does: the first run writes it, later ones map it.
 // --steps: tokens that one stream decodes (64); at a depth of 2,048, and of many streams, a quarter of it.
-// HOLDFAST_ISA forces a kernel set. Prints one JSON object: tokens/s, seconds, bytes. What is timed is
-// forward_tokens() alone, without sampling, as llama-bench and llama-batched-bench time llama_decode().
+// HOLDFAST_ISA forces a kernel set, or a device: cuda. Prints one JSON object: tokens/s, seconds, bytes. What is timed
+// is forward_tokens() alone, without sampling, as llama-bench and llama-batched-bench time llama_decode().
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +18,7 @@
 #include "engine/loaded_model.h"
 #include "os/fs.h"
 #include "os/thread.h"
+#include "tensor/device.h"
 
 namespace {
 
@@ -80,9 +81,11 @@ class Bench {
     fill(kBatchDepth);
     const auto prompt = std::move(pages_);
     open(streams, kBatchDepth + steps);
+    const size_t bytes = static_cast<size_t>(model::page_floats(m_.config)) * sizeof(float);
     for (const auto& of : pointers_)
-      for (int64_t p = 0; p < kBatchDepth / model::kPagePositions; ++p)
-        std::memcpy(of[static_cast<size_t>(p)], prompt[static_cast<size_t>(p)].data(), page_bytes());
+      for (size_t p = 0; m_.device == nullptr && p < prompt.size() - 1; ++p) std::memcpy(of[p], prompt[p].get(), bytes);
+    if (m_.device != nullptr) fill(kBatchDepth);  // its pages are not ours to copy
+    run(kBatchDepth, 1);
     return timed(kBatchDepth, steps);
   }
   double first_token() {
@@ -99,15 +102,17 @@ class Bench {
   }
 
  private:
-  size_t page_bytes() const { return static_cast<size_t>(model::page_floats(m_.config)) * sizeof(float); }
-
   // Pages for `positions` of each of `streams` sequences.
   void open(size_t streams, int64_t positions) {
     pages_.clear();
     pointers_.assign(streams, {});
-    for (auto& of : pointers_)
-      for (int64_t p = 0; p <= positions / model::kPagePositions; ++p)
-        of.push_back(pages_.emplace_back(static_cast<size_t>(model::page_floats(m_.config))).data());
+    for (auto& of : pointers_) {
+      for (int64_t p = 0; p <= positions / model::kPagePositions; ++p) {
+        auto page = m_.new_page();
+        check(page.ok(), "room for the pages");
+        of.push_back(pages_.emplace_back(std::move(*page)).get());
+      }
+    }
   }
   // `count` rows of each sequence from position `first` on, in one call; logits of the last of each.
   void run(int64_t first, int64_t count) {
@@ -122,7 +127,8 @@ class Bench {
       }
     }
     logits_.resize(pointers_.size() * static_cast<size_t>(m_.config.vocabulary));
-    forward_tokens(m_, pool_, rows, sequences, workspace_, logits_);
+    const Status done = forward(m_, pool_, rows, sequences, workspace_, logits_);
+    check(done.ok(), done.ok() ? "" : done.error().message.c_str());
   }
   void fill(int64_t depth) {
     for (int64_t p = 0; p < depth; p += kPrompt) run(p, std::min(kPrompt, depth - p));
@@ -135,7 +141,7 @@ class Bench {
 
   const model::LlamaModel& m_;
   tensor::Pool& pool_;
-  std::vector<tensor::Floats> pages_;
+  std::vector<model::Page> pages_;
   std::vector<std::vector<float*>> pointers_;
   model::Workspace workspace_;
   std::vector<float> logits_;
@@ -154,7 +160,12 @@ Status check_context(const model::LlamaConfig& config, const Options& o) {
 
 Result<int> bench(const Options& o) {
   const char* isa = std::getenv("HOLDFAST_ISA");
-  const auto* kernels = TRY(tensor::choose_kernels(isa ? isa : "", os::cpu_info()));
+  const bool on_device = isa && std::string(isa) == "cuda";
+  std::unique_ptr<tensor::Device> device;
+  if (on_device) device = TRY(tensor::open_cuda());
+  tensor::Kernels set = *TRY(tensor::choose_kernels(isa && !on_device ? isa : "", os::cpu_info()));
+  if (device) set = tensor::with_device(set, *device);
+  const tensor::Kernels* kernels = &set;
   auto file = TRY(os::real_fs().open(o.file, os::Open::read));
   std::string digest(64, '0');
   std::unique_ptr<os::File> kept;

@@ -113,18 +113,21 @@ bool Engine::step() {
   }
   if (step.work.empty()) return false;
   ++counters_.batches;
-  try {
-    carry_out(step);
-  } catch (const std::bad_alloc&) {
-    // Which of them needed too much cannot be told: all of the batch end, the worker goes on.
+  // Which of them needed too much cannot be told: all of the batch end, the worker goes on.
+  const auto fail_all = [&](const Error& error) {
     for (const auto& work : step.work)
-      if (runs_.contains(work.id)) fail_request(work.id, fail(Code::exhausted, "the worker is out of memory"));
+      if (runs_.contains(work.id)) fail_request(work.id, error);
+  };
+  try {
+    if (const Status done = carry_out(step); !done.ok()) fail_all(done.error());
+  } catch (const std::bad_alloc&) {
+    fail_all(fail(Code::exhausted, "the worker is out of memory"));
   }
   return true;
 }
 
-void Engine::carry_out(const Scheduler::Step& step) {
-  forward(step);
+Status Engine::carry_out(const Scheduler::Step& step) {
+  TRY(forward(step));
   const auto vocabulary = static_cast<size_t>(runs_.at(step.work[0].id).slot.model->weights->config.vocabulary);
   size_t row = 0;
   for (const auto& work : step.work) {
@@ -134,9 +137,10 @@ void Engine::carry_out(const Scheduler::Step& step) {
     const auto known = static_cast<size_t>(run.slot.model->tokenizer.size());
     sample(work.id, run, {logits_.data() + row++ * vocabulary, known});
   }
+  return {};
 }
 
-void Engine::forward(const Scheduler::Step& step) {
+Status Engine::forward(const Scheduler::Step& step) {
   std::vector<model::TokenRow> rows;
   std::vector<std::vector<float*>> pages(step.work.size());
   std::vector<model::Sequence> sequences;
@@ -146,9 +150,8 @@ void Engine::forward(const Scheduler::Step& step) {
     const Scheduler::Work& work = step.work[i];
     Run& run = runs_.at(work.id);
     const int64_t need = (work.first + work.count + model::kPagePositions - 1) / model::kPagePositions;
-    while (static_cast<int64_t>(run.pages.size()) < need)
-      run.pages.emplace_back(static_cast<size_t>(model.page_bytes) / sizeof(float));
-    for (tensor::Floats& page : run.pages) pages[i].push_back(page.data());
+    while (static_cast<int64_t>(run.pages.size()) < need) run.pages.push_back(TRY(model.weights->new_page()));
+    for (const model::Page& page : run.pages) pages[i].push_back(page.get());
     sequences.push_back({pages[i]});
     for (int64_t p = work.first; p < work.first + work.count; ++p) {
       const bool last = work.sample && p + 1 == work.first + work.count;
@@ -158,7 +161,7 @@ void Engine::forward(const Scheduler::Step& step) {
   }
   const auto floats = static_cast<size_t>(wanted * model.weights->config.vocabulary);
   logits_.need(floats);
-  model::forward_tokens(*model.weights, pool_, rows, sequences, workspace_, {logits_.data(), floats});
+  return model::forward(*model.weights, pool_, rows, sequences, workspace_, {logits_.data(), floats});
 }
 
 void Engine::sample(uint64_t id, Run& run, std::span<const float> logits) {

@@ -70,16 +70,16 @@ class Engine {
     int64_t prompt = 0, most = 0;  // tokens; tokens and answer at most
     TextStream text;
     crypto::Hasher output_ids, output_text;
-    std::vector<tensor::Floats> pages;  // as many as its computed positions need
-    rpc::Finished finished;             // filled as it goes
+    std::vector<model::Page> pages;  // as many as its computed positions need
+    rpc::Finished finished;          // filled as it goes
     int64_t submitted_us = 0;
     bool admitted = false;
   };
 
   Result<Slot> find(const std::string& digest) const;
   Status start(uint64_t id, const rpc::GenerateRequest& request);
-  void carry_out(const Scheduler::Step& step);
-  void forward(const Scheduler::Step& step);
+  Status carry_out(const Scheduler::Step& step);
+  Status forward(const Scheduler::Step& step);
   void sample(uint64_t id, Run& run, std::span<const float> logits);
   void emit(uint64_t id, Run& run, const std::string& piece);
   void finish(uint64_t id, const std::string& reason);

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/bytes.h"
+#include "engine/test_device.h"
 #include "engine/test_model.h"
 #include "os/thread.h"
 
@@ -17,10 +18,11 @@ const tensor::Kernels& kernels() {
   return **chosen;
 }
 
-std::unique_ptr<Engine> make_engine(EngineOptions options = {}) {
+std::unique_ptr<Engine> make_engine(EngineOptions options = {}, const tensor::Kernels& set = kernels(),
+                                    const TestModelOptions& model = {}) {
   options.build = "build";
-  auto engine = std::make_unique<Engine>(os::real_clock(), kernels(), options);
-  check(engine->load("m", test_model()).ok(), "load");
+  auto engine = std::make_unique<Engine>(os::real_clock(), set, options);
+  check(engine->load("m", test_model(model)).ok(), "load");
   return engine;
 }
 
@@ -137,11 +139,11 @@ std::vector<rpc::GenerateRequest> random_requests(size_t n) {
 
 // Under load, with preemption, pauses, small chunks, several threads and any order of arrival: every answer is bit for
 // bit the one that the request gets alone.
-TEST(Engine, NeighboursDoNotChangeAnAnswer) {
+void neighbours_change_nothing(const tensor::Kernels& set, const TestModelOptions& model) {
   const auto requests = random_requests(48);
   std::vector<Answer> alone;
   {
-    auto engine = make_engine();
+    auto engine = make_engine({}, set, model);
     for (const auto& r : requests) alone.push_back(run_alone(*engine, r));
   }
   std::set<std::string> reasons;
@@ -158,7 +160,7 @@ TEST(Engine, NeighboursDoNotChangeAnAnswer) {
     options.scheduler.rows = round % 2 ? 40 : 256;
     options.scheduler.running = 4 + round * 4;
     options.scheduler.cache_bytes = page * (12 + 20 * static_cast<int64_t>(round));
-    auto engine = make_engine(options);
+    auto engine = make_engine(options, set, model);
     std::vector<size_t> order(requests.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), random);
@@ -195,6 +197,16 @@ TEST(Engine, NeighboursDoNotChangeAnAnswer) {
     EXPECT_EQ(engine->counters().kv_pages_used, 0);
   }
   EXPECT_GT(preemptions, 0);
+}
+
+TEST(Engine, NeighboursDoNotChangeAnAnswer) { neighbours_change_nothing(kernels(), {}); }
+
+TEST(Engine, NeighboursDoNotChangeAnAnswerOfADevice) {
+  if (!device_kernels()) GTEST_SKIP() << tensor::open_cuda().error().message;
+  TestModelOptions model;
+  neighbours_change_nothing(*device_kernels(), model);
+  model.bf16 = true;
+  neighbours_change_nothing(*device_kernels(), model);
 }
 
 TEST(Engine, EveryKernelSetGivesTheSameAnswer) {

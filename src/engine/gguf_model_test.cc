@@ -7,13 +7,17 @@
 
 #include <cmath>
 
+#include "engine/test_device.h"
+
 namespace hf::engine {
 namespace {
 
 using testing::HasSubstr;
 using Rows = std::vector<double>;
 
-const tensor::Kernels& kernels(const char* isa = "") { return **tensor::choose_kernels(isa, os::cpu_info()); }
+const tensor::Kernels& kernels(const std::string& isa = "") {
+  return isa == "cuda" ? *device_kernels() : **tensor::choose_kernels(isa, os::cpu_info());
+}
 
 Result<std::shared_ptr<const LoadedModel>> load(const std::string& bytes, const char* isa = "",
                                                 WeightCache* cache = nullptr) {
@@ -25,10 +29,9 @@ Result<std::shared_ptr<const LoadedModel>> load(const std::string& bytes, const 
 std::vector<float> logits_of(const LoadedModel& m, const std::vector<int32_t>& ids, int threads = 1,
                              size_t chunk = 99) {
   tensor::Pool pool(threads);
-  std::vector<tensor::Floats> pages;
+  std::vector<model::Page> pages;
   std::vector<float*> pointers;
-  for (size_t p = 0; p <= ids.size() / 16; ++p)
-    pointers.push_back(pages.emplace_back(static_cast<size_t>(model::page_floats(m.weights->config))).data());
+  for (size_t p = 0; p <= ids.size() / 16; ++p) pointers.push_back(pages.emplace_back(*m.weights->new_page()).get());
   model::Workspace workspace;
   const auto vocabulary = static_cast<size_t>(m.weights->config.vocabulary);
   std::vector<float> all(ids.size() * vocabulary);
@@ -37,8 +40,9 @@ std::vector<float> logits_of(const LoadedModel& m, const std::vector<int32_t>& i
     std::vector<model::TokenRow> rows;
     for (size_t i = first; i < std::min(ids.size(), first + chunk); ++i)
       rows.push_back({ids[i], static_cast<int32_t>(i), 0, true});
-    forward_tokens(*m.weights, pool, rows, {&sequence, 1}, workspace,
-                   std::span(all).subspan(first * vocabulary, rows.size() * vocabulary));
+    const Status done = forward(*m.weights, pool, rows, {&sequence, 1}, workspace,
+                                std::span(all).subspan(first * vocabulary, rows.size() * vocabulary));
+    EXPECT_TRUE(done.ok()) << done.error().message;
   }
   return all;
 }
@@ -190,6 +194,27 @@ TEST(GgufModel, ComputesWhatItsTensorsSay) {
         const double error = relative(logits_of(**m, ids), Reference(o).logits(ids));
         EXPECT_LT(error, tolerance) << architecture << " " << tensor::name_of(type) << " tied " << tied;
         EXPECT_EQ((*m)->card.dtype, tensor::name_of(type));
+      }
+    }
+  }
+}
+
+// On a device products read activations of 8 significant bits: about 1/500 in each.
+TEST(GgufModel, ADeviceComputesTheSameWithAnyChunks) {
+  if (!device_kernels()) GTEST_SKIP() << tensor::open_cuda().error().message;
+  for (const char* architecture : {"llama", "qwen3"}) {
+    for (const tensor::DType type : {tensor::DType::f32, tensor::DType::f16, tensor::DType::bf16, tensor::DType::q8_0,
+                                     tensor::DType::q4_0, tensor::DType::q4_k, tensor::DType::q6_k}) {
+      for (const bool tied : {true, false}) {
+        const GgufModelOptions o{architecture, type, tied, 7};
+        const auto m = load(gguf_model(o), "cuda");
+        ASSERT_TRUE(m.ok()) << m.error().message;
+        const auto ids = some_ids(70);
+        const auto want = logits_of(**m, ids);
+        EXPECT_LT(relative(want, Reference(o).logits(ids)), 0.01)
+            << architecture << " " << tensor::name_of(type) << " tied " << tied;
+        for (const size_t chunk : {size_t{1}, size_t{7}, size_t{16}, size_t{35}, size_t{70}})
+          EXPECT_EQ(logits_of(**m, ids, 1, chunk), want) << tensor::name_of(type) << " " << chunk;
       }
     }
   }

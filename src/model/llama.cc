@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "model/llama_device.h"
+
 namespace hf::model {
 namespace {
 
@@ -274,6 +276,24 @@ std::vector<TensorSpec> tensor_specs(const LlamaConfig& c) {
 
 namespace {
 
+Matrix shape_of(const Matrix& m) {
+  Matrix out;
+  out.k = m.k;
+  out.n = m.n;
+  return out;
+}
+
+// The host's copy of what the device has goes.
+Status to_device(tensor::Device& device, LlamaModel& model) {
+  model.device = TRY(DeviceLlama::make(device, model));
+  for (LlamaLayer& layer : model.layers)
+    for (Matrix* m : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down}) *m = shape_of(*m);
+  model.head = shape_of(model.head);
+  model.cosine = model.sine = nullptr;
+  model.memory = {nullptr, model.memory.filled, nullptr, {}};
+  return {};
+}
+
 void write_rope(const LlamaConfig& config, float* cosine, float* sine) {
   const int64_t half = config.head_dim / 2;
   for (int64_t i = 0; i < half; ++i) {
@@ -294,6 +314,9 @@ void rope_tables(const LlamaConfig& config, tensor::Floats* cosine, tensor::Floa
 }
 
 void Loader::fill_rope(const LlamaConfig& c, float* cosine, float* sine) { write_rope(c, cosine, sine); }
+
+LlamaModel::LlamaModel() = default;
+LlamaModel::~LlamaModel() = default;
 
 Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaConfig& config, const TensorSource& source,
                                                      const LoadOptions& options, const Kernels& kernels) {
@@ -336,6 +359,7 @@ Result<std::unique_ptr<LlamaModel>> LlamaModel::load(const LlamaConfig& config, 
     }
   }
   TRY(loader.finish());
+  if (kernels.device != nullptr) TRY(to_device(*kernels.device, *model));
   return model;
 }
 
@@ -352,6 +376,12 @@ void LlamaModel::embed(int32_t token, float* out) const {
   for (int64_t i = 0; i < c; ++i) {
     out[i] = head.bf16 != nullptr ? tensor::float_of_bf16(head.bf16[at + i * kPanel]) : head.f32[at + i * kPanel];
   }
+}
+
+Result<Page> LlamaModel::new_page() const {
+  if (device != nullptr) return device->new_page();
+  auto page = std::make_shared<tensor::Floats>(static_cast<size_t>(page_floats(config)));
+  return Page(page, page->data());
 }
 
 int64_t page_floats(const LlamaConfig& config) {

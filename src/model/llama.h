@@ -102,9 +102,15 @@ struct LlamaLayer {
   Matrix down;                              // (F, C)
 };
 
-// Read-only after load: any number of threads may use it at once.
+class DeviceLlama;                    // llama_device.h
+using Page = std::shared_ptr<float>;  // of keys and values (below); where the model computes
+
+// Read-only after load: any number of threads may use it at once; one on a device (kernels.device) a single one.
 class LlamaModel {
  public:
+  LlamaModel();
+  ~LlamaModel();
+
   // Quantised tensors stay so, exactly. invalid/not_found: which tensor is missing or has which other shape.
   static Result<std::unique_ptr<LlamaModel>> load(const LlamaConfig& config, const TensorSource& source,
                                                   const LoadOptions& options, const tensor::Kernels& kernels);
@@ -124,9 +130,11 @@ class LlamaModel {
   std::vector<LlamaLayer> layers;
   const float* cosine = nullptr;  // (context, D/2)
   const float* sine = nullptr;
-  WeightMemory memory;  // of the matrices and the angles
+  WeightMemory memory;                  // of the matrices and the angles
+  std::unique_ptr<DeviceLlama> device;  // has the matrices and angles then, and `memory` is gone
 
   void embed(int32_t token, float* out) const;  // C floats
+  Result<Page> new_page() const;                // exhausted: the device has no room
 };
 
 // Angles of all positions: (context, D/2) cosines and sines.
@@ -164,5 +172,9 @@ struct Workspace {
 // whatever the pool. Input is checked (check()): the caller validates tokens and positions.
 void forward_tokens(const LlamaModel& model, tensor::Pool& pool, std::span<const TokenRow> rows,
                     std::span<const Sequence> sequences, Workspace& workspace, std::span<float> logits);
+// The same where the model is: by forward_tokens(), or on its device. An error is a device's: unavailable where it
+// failed, exhausted where it has no room.
+Status forward(const LlamaModel& model, tensor::Pool& pool, std::span<const TokenRow> rows,
+               std::span<const Sequence> sequences, Workspace& workspace, std::span<float> logits);
 
 }  // namespace hf::model

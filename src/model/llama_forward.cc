@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "model/llama.h"
+#include "model/llama_device.h"
 
 namespace hf::model {
 namespace {
@@ -307,6 +308,7 @@ void forward_tokens(const LlamaModel& model, Pool& pool, std::span<const TokenRo
                     std::span<const Sequence> sequences, Workspace& w, std::span<float> logits) {
   if (rows.empty()) return;
   const LlamaConfig& c = model.config;
+  check(model.device == nullptr, "a model in the processor's memory");
   check_rows(model, rows, sequences, logits);
   prepare(c, pool, rows, w);
   const std::vector<Chunk> chunks = chunks_of(rows);
@@ -326,6 +328,17 @@ void forward_tokens(const LlamaModel& model, Pool& pool, std::span<const TokenRo
   }
   if (wanted > 0)
     multiply(*model.kernels, pool, wanted, w.wanted.data(), model.head, w.quantised, logits.data(), false);
+}
+
+Status forward(const LlamaModel& model, Pool& pool, std::span<const TokenRow> rows, std::span<const Sequence> sequences,
+               Workspace& w, std::span<float> logits) {
+  if (model.device == nullptr) {
+    forward_tokens(model, pool, rows, sequences, w, logits);
+    return {};
+  }
+  if (rows.empty()) return {};
+  check_rows(model, rows, sequences, logits);
+  return model.device->forward(rows, sequences, logits);
 }
 
 }  // namespace hf::model

@@ -66,6 +66,13 @@ Kernels completed(size_t index) {
 
 }  // namespace
 
+Kernels with_device(const Kernels& host, Device& device) {
+  Kernels out = host;
+  out.isa = "cuda";
+  out.device = &device;
+  return out;
+}
+
 Result<const Kernels*> choose_kernels(std::string_view forced, const os::CpuInfo& cpu) {
   static const std::array<Kernels, kSets.size()> tables{completed(0), completed(1), completed(2),
                                                         completed(3), completed(4), completed(5)};

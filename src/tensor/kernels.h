@@ -45,13 +45,15 @@ struct AdamW {
   float gradient_scale;            // of clipping; 1: none
 };
 
+class Device;         // tensor/device.h
 struct PairKernels;   // tensor/pairs.h
 struct QuantKernels;  // tensor/quant.h
 
 struct Kernels {
-  const char* isa;  // "scalar" | "avx2" | "avx512" | "amx"
+  const char* isa;  // "scalar" | "avx2" | "avx512" | "amx"; "cuda": models are served from `device`
   const PairKernels* pairs;
   const QuantKernels* quant;
+  Device* device = nullptr;  // null: none; not owned
 
   void (*gemm)(const Gemm& g);
 
@@ -98,6 +100,9 @@ struct Kernels {
   double (*sum_squares)(int64_t n, const float* x);  // blocks of 4096 in float, blocks in order in double
   void (*adamw)(int64_t n, const AdamW& how, float* weight, const float* gradient, float* first, float* second);
 };
+
+// A table of `host` whose models are served from the device: for what HOLDFAST_ISA=cuda asks for.
+Kernels with_device(const Kernels& host, Device& device);
 
 // The set named by `forced`, or the fastest that this machine can run if it is empty. invalid: an unknown name;
 // unavailable: the machine (or this build) cannot run it. The reference stays for the whole program.
