@@ -10,6 +10,7 @@
 #include "api/router.h"
 #include "api/strict.h"
 #include "base/bytes.h"
+#include "base/uuid.h"
 #include "security/denials.h"
 #include "security/sealer.h"
 #include "wire/codec.h"
@@ -30,13 +31,10 @@ constexpr size_t kPiece = 1 << 20;
 constexpr int kBodiesAtOnce = 1024;
 
 std::string new_request_id(Site& site, Protocol protocol) {
-  std::string h = hex(site.random.bytes(16));
-  if (protocol == Protocol::rest_xml) {
-    h.resize(16);
-    for (char& c : h) c = c >= 'a' ? static_cast<char>(c - 32) : c;
-    return h;
-  }
-  return h.substr(0, 8) + "-" + h.substr(8, 4) + "-4" + h.substr(13, 3) + "-a" + h.substr(17, 3) + "-" + h.substr(20);
+  if (protocol != Protocol::rest_xml) return random_uuid(site.random.bytes(16));
+  std::string h = hex(site.random.bytes(8));
+  for (char& c : h) c = c >= 'a' ? static_cast<char>(c - 32) : c;
+  return h;
 }
 
 bool signing_parameter(std::string_view name) { return name.starts_with("X-Amz-"); }

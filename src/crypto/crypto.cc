@@ -14,11 +14,6 @@ namespace {
 
 constexpr size_t kTagBytes = 16, kNonceBytes = 12, kKeyBytes = 32;
 
-using PkeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using MdCtxPtr = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using CipherCtxPtr = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-
 // Fetched once: OpenSSL 3 looks an algorithm up by name each time otherwise, which costs more than a short hash.
 const EVP_MD* md_of(Hash kind) {
   static const EVP_MD* const md5 = EVP_MD_fetch(nullptr, "MD5", nullptr);
@@ -34,9 +29,6 @@ const EVP_MD* md_of(Hash kind) {
   check(md != nullptr, "OpenSSL lacks a hash");
   return md;
 }
-
-const unsigned char* raw(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
-unsigned char* raw(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
 
 std::string hmac(Hash kind, std::string_view key, std::string_view data) {
   // RFC 2104; the block is 64 bytes for all hashes up to SHA-256.
@@ -54,11 +46,6 @@ std::string hmac(Hash kind, std::string_view key, std::string_view data) {
   OPENSSL_cleanse(padded.data(), padded.size());
   return outer.finish();
 }
-
-// OpenSSL keeps a queue of errors for each thread, and TLS looks at it: what failed here must not be seen there.
-struct ClearErrors {
-  ~ClearErrors() { ERR_clear_error(); }
-};
 
 std::string bio_text(BIO* bio) {
   char* text = nullptr;

@@ -14,19 +14,7 @@ namespace hf::crypto {
 namespace {
 
 using Type = PrivateKey::Type;
-using PkeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using PkeyCtxPtr = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using MdCtxPtr = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using CipherCtxPtr = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;
 using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Deleter<PKCS8_PRIV_KEY_INFO_free>>;
-
-const unsigned char* raw(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
-unsigned char* raw(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
-
-// OpenSSL keeps a queue of errors for each thread, and TLS looks at it: what failed here must not be seen there.
-struct ClearErrors {
-  ~ClearErrors() { ERR_clear_error(); }
-};
 
 bool is_rsa(Type t) { return t == Type::rsa_2048 || t == Type::rsa_3072 || t == Type::rsa_4096; }
 int bits_of(Type t) { return t == Type::rsa_2048 ? 2048 : t == Type::rsa_3072 ? 3072 : 4096; }

@@ -12,9 +12,7 @@
 namespace hf::crypto {
 namespace {
 
-using PkeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 
@@ -129,9 +127,7 @@ Result<CertificateAndKey> make_authority(std::string_view common_name, Micros no
 
 Result<CertificateAndKey> make_server_certificate(const CertificateAndKey& authority,
                                                   const std::vector<std::string>& names, Micros now, int days) {
-  struct ClearErrors {  // the thread's queue of errors is what TLS looks at later
-    ~ClearErrors() { ERR_clear_error(); }
-  } at_end;
+  const ClearErrors at_end;
   if (names.empty()) return fail(Code::invalid, "certificate: expected at least one name");
   BioPtr cert_bio(
       BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));

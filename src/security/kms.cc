@@ -56,7 +56,6 @@ std::string body_of(const Key& k) {
                                       {"created", k.created},
                                       {"enabled", k.enabled},
                                       {"deletion", k.deletion},
-                                      {"window", k.window},
                                       {"rotation_days", k.rotation_days},
                                       {"next_rotation", k.next_rotation},
                                       {"on_demand", k.on_demand},
@@ -80,7 +79,6 @@ Result<Key> key_of(std::string account, std::string id, const std::string& body)
     k.created = v.at("created").as_int64();
     k.enabled = v.at("enabled").as_bool();
     k.deletion = v.at("deletion").as_int64();
-    k.window = v.at("window").as_int64();
     k.rotation_days = v.at("rotation_days").as_int64();
     k.next_rotation = v.at("next_rotation").as_int64();
     k.on_demand = v.at("on_demand").as_int64();

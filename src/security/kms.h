@@ -37,7 +37,6 @@ struct Key {
   Micros created = 0;
   bool enabled = true;
   Micros deletion = 0;        // when it is destroyed; 0: it is not to be
-  int64_t window = 0;         // days, of the deletion
   int64_t rotation_days = 0;  // 0: no rotation by itself
   Micros next_rotation = 0;
   int64_t on_demand = 0;            // rotations that were asked for

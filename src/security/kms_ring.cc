@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "base/bytes.h"
+#include "base/uuid.h"
 #include "security/json.h"
 
 namespace hf::security::kms {
@@ -40,10 +41,6 @@ std::string id_bytes(const std::string& uuid) {
   auto bytes = unhex(digits);
   check(bytes.ok() && bytes->size() == 16, "a key's id is a UUID");
   return *bytes;
-}
-std::string uuid_of(std::string_view bytes) {
-  const std::string h = hex(bytes);
-  return h.substr(0, 8) + "-" + h.substr(8, 4) + "-" + h.substr(12, 4) + "-" + h.substr(16, 4) + "-" + h.substr(20);
 }
 
 std::string authenticated(std::string_view head, const EncryptionContext& context) {
@@ -105,7 +102,7 @@ Result<Blob> parse_blob(std::string_view bytes) {
   Blob b;
   b.account = std::to_string(account);
   b.account.insert(0, 12 - b.account.size(), '0');
-  b.key = uuid_of(bytes.substr(9, 16));
+  b.key = uuid_text(bytes.substr(9, 16));
   b.material = hex(bytes.substr(25, kMaterialPrefix));
   b.head = bytes.substr(0, kHead);
   b.salt = bytes.substr(kHead, kSalt);

@@ -173,7 +173,6 @@ TEST_F(Kms, TheKeeperDoesWhatIsDue) {
   EXPECT_FALSE(read(doomed)) << "it is gone from that instant, whether or not the keeper has come";
   ASSERT_TRUE(keep->step().ok());
   EXPECT_EQ(actions(), std::vector<std::string>{"kms:DeleteKey"});
-  const std::string db = testing::read_text(site_.path());
   ASSERT_TRUE(site_.db
                   ->read([&](store::Txn& txn) -> Status {
                     EXPECT_FALSE(TRY(stored(txn, doomed.account, doomed.id)));

@@ -127,13 +127,15 @@ Status check_keys(const Policy& policy, bool trust) {
   return {};
 }
 
-}  // namespace
-
-namespace {
 void tell(Context& out, const char* key, std::string value) {
   if (!value.empty()) out[key] = {std::move(value)};
 }
 }  // namespace
+
+void tell_tag(Context& context, const std::string& key, const std::string& value) {
+  context["aws:requesttag/" + lower(key)] = {value};
+  context["aws:tagkeys"].push_back(key);
+}
 
 Context principal_context(const Identity& who) {
   Context out;

@@ -25,6 +25,9 @@ Context principal_context(const Identity& who);
 // aws:RequestedRegion, holdfast:Residency.
 Context site_context(const std::string& region, const std::string& residency);
 
+// aws:RequestTag/KEY and aws:TagKeys, of a tag that a request gives.
+void tell_tag(Context& context, const std::string& key, const std::string& value);
+
 // What the policy's conditions and variables ask for, as it spells them, each once.
 std::vector<std::string> context_keys(const Policy& policy);
 

@@ -65,7 +65,7 @@ struct DeviceRow {
   int32_t token = 0, position = 0;
   int32_t pages = 0;  // index of its sequence's first page in the list of pages
 };
-// Rows of one sequence, consecutive, whose attention is computed together: at most kDeviceTileRows.
+// Rows of one sequence, consecutive, whose attention is computed together: at most kDeviceSpanRows.
 struct DeviceSpan {
   int32_t row = 0, count = 0;
 };

@@ -8,8 +8,6 @@
 namespace hf::api::iam_api {
 namespace {
 
-std::string whole_account(const Call&, const Nothing&) { return "*"; }
-
 // ---- GetAccountSummary
 
 struct SummaryResponse {
@@ -123,7 +121,7 @@ std::string account_arn(const Call&, const In&) {
 }  // namespace
 
 void add_account(Service& s) {
-  s.add<Nothing, SummaryResponse>("GetAccountSummary", {}, Effect::read, summary, whole_account);
+  s.add<Nothing, SummaryResponse>("GetAccountSummary", {}, Effect::read, summary, account_arn<Nothing>);
   s.add<Alias, Nothing>("CreateAccountAlias", {}, Effect::write, create_alias, account_arn<Alias>);
   s.add<Alias, Nothing>("DeleteAccountAlias", {}, Effect::write, delete_alias, account_arn<Alias>);
   s.add<ListAliases, ListAliasesResponse>("ListAccountAliases", {}, Effect::read, list_aliases,

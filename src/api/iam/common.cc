@@ -2,6 +2,7 @@
 
 #include "api/iam/iam.h"
 #include "security/json.h"
+#include "security/policy_context.h"
 #include "wire/codec.h"
 
 namespace hf::api::iam_api {
@@ -111,10 +112,7 @@ std::vector<TagView> tags_view(const store_of::Tags& tags) {
 
 security::Context told_tags(const std::vector<TagView>& tags) {
   security::Context out;
-  for (const TagView& t : tags) {
-    out["aws:requesttag/" + lower(t.key)] = {t.value};
-    out["aws:tagkeys"].push_back(t.key);
-  }
+  for (const TagView& t : tags) security::tell_tag(out, t.key, t.value);
   return out;
 }
 

@@ -55,7 +55,7 @@ struct Target {
 
 Result<Nothing> create(Call& call, const Target& in) {
   TRY(ask_alias(call, in.name));
-  const Key key = TRY(ask(call, {.key_id = in.key_id}));
+  const Key key = TRY(ask(call, {.key_id = in.key_id, .other_key = true}));
   if (key.account != call.account()) return none(call, in.name);
   TRY(call.commit(
       [&](store::Txn& txn) -> Status {
@@ -82,8 +82,8 @@ Result<keys::Alias> seen_alias(Call& call, const std::string& name) {
 Result<Nothing> update(Call& call, const Target& in) {
   TRY(ask_alias(call, in.name));
   const keys::Alias seen = TRY(seen_alias(call, in.name));
-  const Key before = TRY(ask(call, {.key_id = seen.key}));
-  const Key key = TRY(ask(call, {.key_id = in.key_id}));
+  const Key before = TRY(ask(call, {.key_id = seen.key, .other_key = true}));
+  const Key key = TRY(ask(call, {.key_id = in.key_id, .other_key = true}));
   if (key.account != call.account()) return none(call, in.name);
   const auto kind = [](const Key& k) { return keys::spec_of(k.spec)->kind == keys::Spec::Kind::symmetric; };
   if (kind(before) != kind(key) || before.usage != key.usage)
@@ -108,7 +108,7 @@ struct Delete {
 Result<Nothing> remove(Call& call, const Delete& in) {
   TRY(ask_alias(call, in.name));
   const keys::Alias seen = TRY(seen_alias(call, in.name));
-  TRY(ask(call, {.key_id = seen.key}));
+  TRY(ask(call, {.key_id = seen.key, .other_key = true}));
   TRY(call.commit(
       [&](store::Txn& txn) -> Status {
         auto alias = TRY(keys::find_alias(txn, call.account(), in.name));

@@ -1,7 +1,9 @@
 #include <algorithm>
 
+#include "api/errors.h"
 #include "api/kms/kms.h"
 #include "api/resource_policy.h"
+#include "security/policy_context.h"
 
 namespace hf::api::kms_api {
 namespace {
@@ -84,10 +86,11 @@ Result<Key> ask(Call& call, Asked asked) {
     TRY(ask_any(call, asked.context));
     return name.error();
   }
-  std::string arn;
+  // What was resolved for the entry is what is used: an alias may have been moved since.
+  std::string arn = asked.other_key ? "*" : call.resource();
   std::optional<Key> key;
   TRY(call.site().db.read([&](store::Txn& txn) -> Status {
-    arn = TRY(arn_of(txn, call, *name));
+    if (arn == "*") arn = TRY(arn_of(txn, call, *name));
     key.reset();
     if (const auto found = key_of_arn(arn)) key = TRY(keys::find(txn, found->first, found->second, call.now()));
     return {};
@@ -98,7 +101,7 @@ Result<Key> ask(Call& call, Asked asked) {
                                   .resource = arn,
                                   .context = std::move(asked.context)}));
   if (asked.named == Named::key && name->account != call.account() && !call.who().administrator)
-    return fail(Code::denied, "AccessDenied", "KeyId: expected a key of account " + call.account());
+    return fail(Code::denied, kAccessDenied, "KeyId: expected a key of account " + call.account());
   if (!name->alias.empty() && asked.named != Named::alias)
     return fail(Code::not_found, "NotFoundException", "Invalid keyId " + clip_utf8(asked.key_id, 200));
   if (!key)
@@ -149,10 +152,7 @@ Status add_tags(const std::vector<TagView>& given, keys::Tags& tags) {
 }
 
 void tell_tags(security::Context& context, const std::vector<TagView>& tags) {
-  for (const TagView& tag : tags) {
-    context["aws:requesttag/" + lower(tag.key)] = {tag.value};
-    context["aws:tagkeys"].push_back(tag.key);
-  }
+  for (const TagView& tag : tags) security::tell_tag(context, tag.key, tag.value);
 }
 
 Result<std::string> after(const Paged& in) {

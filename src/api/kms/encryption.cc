@@ -153,7 +153,8 @@ Result<Opened> open(Call& call, const Source& s, std::string_view action, securi
                            .named = Named::alias,
                            .context = std::move(context),
                            .grant_tokens = s.tokens,
-                           .action = action}));
+                           .action = action,
+                           .other_key = !action.empty()}));
   TRY(check_bytes("CiphertextBlob", s.sealed, kMostCipher));
   TRY(usable(call, out.key));
   TRY(check_algorithm(out.key, "ENCRYPT_DECRYPT", "EncryptionAlgorithm", s.algorithm));

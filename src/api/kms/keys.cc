@@ -1,7 +1,7 @@
 // Keys: made, described, listed; their states, descriptions and tags.
 #include "api/kms/key_policy.h"
 #include "api/kms/kms.h"
-#include "base/bytes.h"
+#include "base/uuid.h"
 
 namespace hf::api::kms_api {
 namespace {
@@ -31,11 +31,6 @@ struct KeyMetadata {
   Metadata metadata;
   static void fields(wire::Fields<KeyMetadata>& f) { f("KeyMetadata", &KeyMetadata::metadata); }
 };
-
-std::string new_id(Call& call) {
-  const std::string h = hex(call.site().random.bytes(16));
-  return h.substr(0, 8) + "-" + h.substr(8, 4) + "-4" + h.substr(13, 3) + "-a" + h.substr(17, 3) + "-" + h.substr(20);
-}
 
 bool usage_fits(const keys::Spec& spec, const std::string& usage) {
   using Kind = keys::Spec::Kind;
@@ -87,7 +82,7 @@ Result<KeyMetadata> create(Call& call, const Create& in) {
     TRY(call.may(security::Question{.action = "kms:TagResource", .resource = "*", .context = context}));
   TRY(take_spec(in, key));
   TRY(add_tags(in.tags, key.tags));
-  key.id = new_id(call);
+  key.id = random_uuid(call.site().random.bytes(16));
   key.created = call.now();
   key.description = in.description.value_or("");
   key.policy = in.policy.value_or(default_policy(key.account));
@@ -203,7 +198,6 @@ Result<Scheduled> schedule(Call& call, const Schedule& in) {
   const Key key = TRY(edit(call, seen, told({{"pendingWindowInDays", days}}), [&](store::Txn&, Key& k) -> Status {
     TRY(not_pending_deletion(call, k));
     k.deletion = call.now() + days * kDay;
-    k.window = days;
     return {};
   }));
   return Scheduled{key_arn(call, key), keys::name_of(key.state()), {key.deletion}, days};
@@ -218,7 +212,7 @@ Result<KeyArn> cancel(Call& call, const ByKey& in) {
   const Key key = TRY(edit(call, seen, "", [&](store::Txn&, Key& k) -> Status {
     if (!k.deletion)
       return fail(Code::conflict, "KMSInvalidStateException", key_arn(call, k) + " is not pending deletion.");
-    k.deletion = k.window = 0;
+    k.deletion = 0;
     k.enabled = false;
     return {};
   }));

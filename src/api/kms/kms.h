@@ -50,6 +50,7 @@ struct Asked {
   security::Context context = {};
   std::vector<std::string> grant_tokens = {};
   std::string_view action = {};  // "": the call's
+  bool other_key = false;        // not the one that the call's resource() names
 };
 Result<Key> ask(Call& call, Asked asked);
 // Of no key: "*".

@@ -3,6 +3,7 @@
 
 #include "api/errors.h"
 #include "api/sts/sts.h"
+#include "security/policy_context.h"
 
 namespace hf::api::sts_api {
 namespace {
@@ -81,10 +82,7 @@ security::Context context_of(const AssumeRole& in) {
     out["aws:multifactorauthpresent"] = {"true"};
     out["aws:multifactorauthage"] = {"0"};
   }
-  for (const TagView& t : in.tags) {
-    out["aws:requesttag/" + lower(t.key)] = {t.value};
-    out["aws:tagkeys"].push_back(t.key);
-  }
+  for (const TagView& t : in.tags) security::tell_tag(out, t.key, t.value);
   for (const auto& key : in.transitive) out["sts:transitivetagkeys"].push_back(key);
   return out;
 }

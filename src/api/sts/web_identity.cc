@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "api/sts/oidc.h"
 #include "api/sts/sts.h"
+#include "security/policy_context.h"
 
 namespace hf::api::sts_api {
 namespace {
@@ -67,10 +68,7 @@ security::Context context_of(const WithToken& in, const security::WebToken& toke
   security::Context out;
   out["sts:rolesessionname"] = {in.name};
   if (!token.source_identity().empty()) out["sts:sourceidentity"] = {token.source_identity()};
-  for (const auto& [key, value] : token.tags()) {
-    out["aws:requesttag/" + lower(key)] = {value};
-    out["aws:tagkeys"].push_back(key);
-  }
+  for (const auto& [key, value] : token.tags()) security::tell_tag(out, key, value);
   for (const auto& key : token.transitive()) out["sts:transitivetagkeys"].push_back(key);
   return out;
 }
